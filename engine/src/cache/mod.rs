@@ -1,0 +1,3 @@
+//! The in-process tier.
+mod rendered;
+pub use rendered::RenderedPost;

@@ -1,0 +1,20 @@
+//! Tributary's engine: home timelines by fan-out on read, with materialised windows where they pay.
+//!
+//! `docs/architecture.md` is the map. The laws that modules refer to are listed there.
+
+pub mod cache;
+pub mod command;
+pub mod embedded;
+mod engine;
+pub mod limits;
+pub mod model;
+pub mod ports;
+pub mod read;
+pub mod recent;
+pub mod testkit;
+pub mod timeline;
+pub mod work;
+
+pub use engine::{
+    CacheBytes, CacheStatus, Check, ClientKey, CommandError, Engine, Options, Ports, RingStatus, Roles, ShardStatus, Status,
+};

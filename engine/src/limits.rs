@@ -1,0 +1,82 @@
+//! Every limit of the engine, in one file, with the relations between them asserted at compile time (law 9).
+//!
+//! What an operator may set stands in the configuration; what stands here follows from the design.
+
+use std::time::Duration;
+
+/// Entries a window keeps: the newest pushed posts of one reader.
+pub const WINDOW_ENTRIES: usize = 800;
+/// Entries an author stream keeps. As many as a window has, so that a stream never raises a window's floor.
+pub const STREAM_ENTRIES: usize = WINDOW_ENTRIES;
+/// Entries that L1 holds unpacked before they are packed into the window again.
+pub const L1_TAIL_ENTRIES: usize = 64;
+/// A window string in a shard longer than this is dropped: nobody has read (and so folded) it for long.
+pub const WINDOW_STRING_BYTES: usize = 32 * 1024;
+/// More late followees than this, and the window is filled again instead of merged.
+pub const LATE_FOLLOWEES: usize = 16;
+
+/// Items on a page when the request does not say.
+pub const PAGE_DEFAULT: usize = 20;
+/// Items on a page at the most.
+pub const PAGE_MAX: usize = 100;
+/// Unicode scalar values in a post.
+pub const TEXT_CHARS: usize = 2_000;
+/// Bytes of a request's body.
+pub const BODY_BYTES: usize = 64 * 1024;
+/// Bytes of a handle.
+pub const HANDLE_BYTES: usize = 30;
+/// Bytes of a client's idempotency key.
+pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
+/// How long an idempotency record is kept.
+pub const IDEMPOTENCY_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+/// Newest likes of a reader that a node remembers.
+pub const RECENT_LIKES: usize = 1_000;
+
+/// Reader slots: the unit in which readers are shared out among shards and workers.
+pub const READER_SLOTS: u16 = 4_096;
+/// Logical shards: the unit in which acting users are partitioned in the store.
+pub const LOGICAL_SHARDS: u16 = 1_024;
+
+/// A round of compaction takes at most one part in so many of the ring's entries.
+pub const ROUND_RING_SHARE: usize = 4;
+/// Followers read from the store at a time; a huge audience is streamed in such pages.
+pub const FOLLOWERS_PAGE: usize = 65_536;
+/// Events that a log reader hands over at a time.
+pub const EVENTS_BATCH: usize = 4_096;
+/// Commands that share one commit (group commit) at the most.
+pub const GROUP_COMMANDS: usize = 512;
+/// Commands waiting for the store at the most; one more is answered 503.
+pub const COMMAND_QUEUE: usize = 8_192;
+/// Readers whose checkpoint waits to be saved at the most; one more is forgotten (a checkpoint saves only work).
+pub const CHECKPOINT_QUEUE: usize = 16_384;
+/// Fills from the store at the same time on one node.
+pub const CONCURRENT_FILLS: usize = 32;
+
+/// A load that takes longer fails; its waiters are answered 503.
+pub const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// A shard that takes longer to answer is treated as absent.
+pub const SHARD_TIMEOUT: Duration = Duration::from_millis(250);
+/// How long a node waits for the log position of a cursor that another node made.
+pub const BEHIND_WAIT: Duration = Duration::from_millis(250);
+/// A window that no reader has asked for in this time is forgotten.
+pub const WINDOW_TTL: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// First pause of a retry; doubled each time, with full jitter.
+pub const RETRY_FIRST: Duration = Duration::from_millis(10);
+/// Longest pause of a retry.
+pub const RETRY_MAX: Duration = Duration::from_secs(2);
+/// How often the relay looks for work that nobody woke it for.
+pub const RELAY_POLL: Duration = Duration::from_millis(250);
+
+/// Smallest ring an operator may configure, in bytes.
+pub const RING_BYTES_MIN: usize = 64 * 1024;
+/// Largest ring: its indices must stay apart in 32 bits.
+pub const RING_ENTRIES_MAX: usize = 1 << 30;
+
+const _: () = assert!(PAGE_DEFAULT <= PAGE_MAX);
+const _: () = assert!(PAGE_MAX < WINDOW_ENTRIES, "a page comes out of one window");
+const _: () = assert!(STREAM_ENTRIES >= WINDOW_ENTRIES, "a stream must reach a window's floor");
+const _: () = assert!(L1_TAIL_ENTRIES < WINDOW_ENTRIES);
+const _: () = assert!(ROUND_RING_SHARE >= 4, "windows must be able to fall behind by a few rounds");
+const _: () = assert!(WINDOW_STRING_BYTES >= 4 * 10 * WINDOW_ENTRIES, "a full window and its segments fit");
+const _: () = assert!(TEXT_CHARS * 4 * 6 < BODY_BYTES, "the longest text fits, even \\u-escaped");
+const _: () = assert!(RETRY_FIRST.as_millis() < RETRY_MAX.as_millis());

@@ -1,0 +1,22 @@
+//! The words of the engine as types: ids, positions, stamps, events, commands, tuning.
+//! No input or output, no clock, no async; everything else depends on it and it on nothing.
+
+mod channel;
+mod command;
+mod event;
+mod follows;
+mod id;
+mod log;
+mod records;
+mod time;
+mod tuning;
+
+pub use channel::{Channel, Heat};
+pub use command::{Command, CommandKey, Committed, Outcome, Rejection, Request};
+pub use event::{DecodeError, Event, NumberedEvent};
+pub use follows::{FollowView, Following};
+pub use id::{Handle, PostId, SlotRange, UserId};
+pub use log::{Epoch, Position, Stamp};
+pub use records::{AuthorState, Post, User, UserCard};
+pub use time::Millis;
+pub use tuning::{ChangedBy, Mode, Tuning, TuningError, TuningSettings};

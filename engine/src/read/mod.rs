@@ -1,0 +1,3 @@
+//! Reads.
+mod page;
+pub use page::{Feed, FeedItem, Page, PageRequest, ReadError, Source};
