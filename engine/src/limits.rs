@@ -70,7 +70,7 @@ pub const RELAY_POLL: Duration = Duration::from_millis(250);
 /// Smallest ring an operator may configure, in bytes.
 pub const RING_BYTES_MIN: usize = 64 * 1024;
 /// Largest ring: its indices must stay apart in 32 bits.
-pub const RING_ENTRIES_MAX: usize = 1 << 30;
+pub const RING_ENTRIES_MAX: usize = 1 << 29;
 
 const _: () = assert!(PAGE_DEFAULT <= PAGE_MAX);
 const _: () = assert!(PAGE_MAX < WINDOW_ENTRIES, "a page comes out of one window");
