@@ -56,6 +56,8 @@ pub const CONCURRENT_FILLS: usize = 32;
 pub const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// A shard that takes longer to answer is treated as absent.
 pub const SHARD_TIMEOUT: Duration = Duration::from_millis(250);
+/// An append of a round's segments that takes longer is given up.
+pub const APPEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a node waits for the log position of a cursor that another node made.
 pub const BEHIND_WAIT: Duration = Duration::from_millis(250);
 /// A window that no reader has asked for in this time is forgotten.

@@ -235,6 +235,18 @@ impl Ring {
 }
 
 impl Snapshot<'_> {
+    /// The ring as it was at `position`, which is not above the snapshot's.
+    ///
+    /// # Errors
+    /// Where the ring does not reach back to it.
+    pub fn upto(mut self, position: Position) -> Result<Self, Lapped> {
+        if position < self.position {
+            self.end = self.index_after(position)?;
+            self.position = position;
+        }
+        Ok(self)
+    }
+
     /// The first index after `position`: found from the newest end, where nearly all questions lie.
     pub(super) fn index_after(&self, position: Position) -> Result<u64, Lapped> {
         let floor = self.ring.floor.load(Ordering::Acquire);

@@ -91,9 +91,13 @@ fn readers_are_never_told_less_than_was_logged_while_the_writer_laps_them() {
                         let back = rng.u64(0..80);
                         let after = Position(snapshot.position.0.saturating_sub(back));
                         let mine: Vec<UserId> = authors.iter().copied().filter(|_| rng.bool()).collect();
-                        let Ok(recent) = snapshot.newest(&AuthorSet::new(mine.iter().copied()), after, 20) else { continue };
+                        let Ok(recent) = snapshot.newest(&AuthorSet::new(mine.iter().copied()), after, 20) else {
+                            continue;
+                        };
                         // Event p is post p of author p % 8.
-                        let all = (after.0 + 1..=snapshot.position.0).rev().filter(|p| mine.contains(&authors[(p % 8) as usize]));
+                        let all = (after.0 + 1..=snapshot.position.0)
+                            .rev()
+                            .filter(|p| mine.contains(&authors[(p % 8) as usize]));
                         let expected: Vec<PostId> = all.map(PostId).filter(|id| *id > recent.floor).collect();
                         assert_eq!(recent.ids, expected, "after {after:?} of {:?}", snapshot.position);
                         told += recent.ids.len();

@@ -1,17 +1,17 @@
-//! The merged home timeline of an active reader, as L1 keeps it: itself a true statement (law 2), of all posts by
-//! the reader's followees, whatever their channel.
+//! A run of posts, packed: the merged home timeline of an active reader (L1), or the stream of an author. Itself a
+//! true statement (law 2): complete above its floor, up to its position, whatever the posts' channels.
 //!
-//! Most of it is packed. What the ring brings goes into a short unpacked tail first, so that bringing a timeline
-//! forward costs what is new and not what is there.
+//! Most of it is packed. What the ring brings goes into a short unpacked tail first, so that bringing a run forward
+//! costs what is new and not what is there.
 
 use super::packed;
 use super::window::Window;
 use crate::limits::{L1_TAIL_ENTRIES, WINDOW_ENTRIES};
 use crate::model::{Epoch, Position, PostId, Stamp};
 
-/// A reader's newest posts, complete above the floor up to the position for the follows as of the stamp.
+/// The newest posts of somebody, complete above the floor up to the position for the follows as of the stamp.
 #[derive(Clone, Debug)]
-pub struct Home {
+pub struct Run {
     floor: PostId,
     position: Position,
     stamp: Stamp,
@@ -20,8 +20,8 @@ pub struct Home {
     packed: Box<[u8]>,
 }
 
-impl Home {
-    /// The timeline that a (merged) window says.
+impl Run {
+    /// The run that a (merged) window says.
     pub fn new(window: &Window) -> Self {
         let mut bytes = Vec::with_capacity(window.entries.len() * 6);
         packed::pack(window.entries.iter().copied(), &mut bytes);
@@ -71,7 +71,7 @@ impl Home {
     pub fn advance(&mut self, ids: &[PostId], floor: PostId, position: Position, stamp: Stamp) -> bool {
         self.position = position;
         self.stamp = stamp;
-        let news = |home: &Self| ids.iter().copied().filter(|id| *id > home.floor).count();
+        let news = |run: &Self| ids.iter().copied().filter(|id| *id > run.floor).count();
         if floor <= self.floor && self.tail.len() + news(self) <= L1_TAIL_ENTRIES {
             for &id in ids.iter().filter(|id| **id > self.floor) {
                 if let Err(at) = self.tail.binary_search_by(|other| id.cmp(other)) {
@@ -127,13 +127,13 @@ mod tests {
                 epoch: Epoch(1), floor: PostId::MIN, position: Position(1), stamp: Stamp(1), entries: newest_first(&first),
             };
             window.cap(WINDOW_ENTRIES);
-            let mut home = Home::new(&window);
+            let mut run = Run::new(&window);
             let mut truth = first;
             for (n, news) in later.iter().enumerate() {
-                home.advance(&newest_first(news), PostId::MIN, Position(2 + n as u64), Stamp(1));
+                run.advance(&newest_first(news), PostId::MIN, Position(2 + n as u64), Stamp(1));
                 truth.extend(news);
-                let kept = home.entries().collect::<Vec<_>>();
-                let expected = truth.iter().rev().map(|n| PostId(*n)).filter(|id| *id > home.floor()).collect::<Vec<_>>();
+                let kept = run.entries().collect::<Vec<_>>();
+                let expected = truth.iter().rev().map(|n| PostId(*n)).filter(|id| *id > run.floor()).collect::<Vec<_>>();
                 prop_assert_eq!(&kept, &expected);
                 prop_assert!(kept.len() >= truth.len().min(WINDOW_ENTRIES) && kept.len() <= WINDOW_ENTRIES + L1_TAIL_ENTRIES);
             }
