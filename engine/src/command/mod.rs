@@ -14,12 +14,15 @@ const LOOK_UPS: usize = 5;
 /// Keys that a node makes begin with this byte; clients send visible ASCII.
 const MADE_HERE: u8 = 0;
 
+/// Actors and keys that are being worked on.
+type InFlight = Mutex<HashSet<(UserId, Box<[u8]>)>>;
+
 /// Executes commands.
 #[derive(Clone)]
 pub struct Commands {
     store: Arc<dyn Store>,
     tier: Arc<Tier>,
-    in_flight: Arc<Mutex<HashSet<(UserId, Box<[u8]>)>>>,
+    in_flight: Arc<InFlight>,
 }
 
 impl Commands {
@@ -124,12 +127,12 @@ fn made_here() -> CommandKey {
 
 /// A key that is being worked on.
 struct Claim<'a> {
-    keys: &'a Mutex<HashSet<(UserId, Box<[u8]>)>>,
+    keys: &'a InFlight,
     key: (UserId, Box<[u8]>),
 }
 
 impl<'a> Claim<'a> {
-    fn new(keys: &'a Mutex<HashSet<(UserId, Box<[u8]>)>>, key: (UserId, Box<[u8]>)) -> Option<Self> {
+    fn new(keys: &'a InFlight, key: (UserId, Box<[u8]>)) -> Option<Self> {
         let new = keys.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
         new.then_some(Self { keys, key })
     }
