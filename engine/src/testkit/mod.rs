@@ -1,1 +1,6 @@
-//! testkit
+//! What shows that an engine and its adapters are right: the pull truth computed naively, one suite of laws for
+//! each port, and seeded faulty decorators. Part of the library, for the load lab verifies with it too.
+
+pub mod truth;
+
+pub use truth::Truth;
