@@ -1,1 +1,5 @@
 //! embedded
+
+mod shard;
+
+pub use shard::ProcessShard;
