@@ -178,8 +178,10 @@ impl Truth {
             Command::Pin { author, pin } => {
                 let person = self.users.get_mut(&author).expect("a pinned author exists");
                 let changed = person.heat.pin != pin;
-                person.heat.pin = pin;
-                self.reckon_heat(author);
+                if changed {
+                    person.heat.pin = pin;
+                    self.reckon_heat(author);
+                }
                 let told = matches!(outcome, Outcome::Pinned(state) if Some(state) == self.author(author).as_ref());
                 assert!(told, "pinned {:?}, not {outcome:?}", self.author(author));
                 changed.then_some(Event::Pinned { author })
@@ -211,7 +213,7 @@ impl Truth {
         was
     }
 
-    /// Heat has a memory (hysteresis), so it matters when it is reckoned: when followers changed, at a pin and at
+    /// Heat has a memory (hysteresis), so it matters when it is reckoned: when followers or the pin changed and at
     /// a post, against the tuning of that time.
     fn reckon_heat(&mut self, author: UserId) {
         if let Some(state) = self.author(author)
