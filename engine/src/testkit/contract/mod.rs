@@ -43,8 +43,7 @@ macro_rules! laws {
     ($suite:literal, $make:ident, $($($module:ident)::+),+ $(,)?) => {{
         let mut verdict = $crate::testkit::contract::Verdict::new($suite);
         $(
-            let law = stringify!($($module)::+);
-            verdict.hear(law, async { $($module)::+($make().await).await }).await;
+            verdict.hear(&[$(stringify!($module)),+].join("::"), async { $($module)::+($make().await).await }).await;
         )+
         verdict.give();
     }};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::world::World;
 use crate::model::{
-    ChangedBy, Channel, Command, CommandKey, Epoch, Handle, Millis, PostId, Request, TuningSettings, UserId,
+    ChangedBy, Channel, Command, CommandKey, Epoch, Handle, Millis, PostId, Request, SlotRange, TuningSettings, UserId,
 };
 use crate::ports::{ImportedPost, ImportedUser, Store, UserList};
 
@@ -158,4 +158,49 @@ pub(super) async fn an_imported_world_goes_on_living(store: Arc<dyn Store>) {
     let request = world.request(reader, Command::Follow { user: new, limit: 0 });
     world.store.commit(&request).await.expect("the follow is committed");
     assert!(world.store.view(reader).await.expect("the store gives a view").follows(new));
+}
+
+/// Longer than any packed piece of a list.
+pub(super) async fn long_lists_are_whole_in_any_pages(store: Arc<dyn Store>) {
+    const MANY: u64 = 3_000;
+    let mut world = World::new(store);
+    let ids: Vec<UserId> =
+        (0..=MANY).map(|n| UserId::new(Millis(1_500_000_000_000 + n * 9), (n * 7) as u16, 0)).collect();
+    let (ann, others) = (ids[0], &ids[1..]);
+    let user = |(n, &id): (usize, &UserId)| ImportedUser { id, handle: handle(n) };
+    world.store.import_users(&ids.iter().enumerate().map(user).collect::<Vec<_>>()).await.expect("users are imported");
+    let follows: Vec<_> = others.iter().map(|&other| (other, vec![ann])).chain([(ann, others.to_vec())]).collect();
+    for follows in follows.chunks(700) {
+        world.store.import_follows(follows).await.expect("follows are imported");
+    }
+    world.store.finish_import().await.expect("the import ends");
+    let mut left = others.to_vec();
+    // Whole pieces end, at the beginning, in the middle and at the end; one follow comes back.
+    for gone in [0..1, 2_500..2_999, 400..1_100] {
+        for user in left.drain(gone) {
+            let both = [(ann, user), (user, ann)];
+            let ends = both.map(|(actor, user)| world.request(actor, Command::Unfollow { user }));
+            let commits = ends.iter().map(|request| world.store.commit(request));
+            futures::future::try_join_all(commits).await.expect("the follows end");
+        }
+    }
+    left.insert(0, others[0]);
+    for (actor, user) in [(ann, others[0]), (others[0], ann)] {
+        let request = world.request(actor, Command::Follow { user, limit: 0 });
+        world.store.commit(&request).await.expect("the follow is committed");
+    }
+    for limit in [100, 1_024, 10_000] {
+        assert_eq!(world.list(ann, UserList::Followers, limit).await, left);
+        assert_eq!(world.list(ann, UserList::Following, limit).await, left);
+    }
+    let slots = SlotRange { start: 1_000, end: 3_000 };
+    let mut readers = Vec::new();
+    let mut after = Some(UserId(0));
+    while let Some(from) = after {
+        let page = world.store.followers(ann, slots, from, 333).await.expect("the store gives a page");
+        readers.extend(page.readers);
+        after = page.next;
+    }
+    left.retain(|&reader| slots.holds(reader));
+    assert_eq!(readers, left);
 }

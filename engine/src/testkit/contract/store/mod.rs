@@ -8,6 +8,7 @@ mod idempotency;
 mod import;
 mod random;
 mod stamps;
+mod together;
 mod upkeep;
 mod world;
 
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use super::laws;
 use crate::ports::Store;
 
-pub use random::matches_truth;
+pub use random::{matches_truth, outlives_restarts};
 
 /// Holds a store against every law of the port. `make` gives fresh, empty stores.
 ///
@@ -68,6 +69,11 @@ pub async fn run(make: impl AsyncFn() -> Arc<dyn Store>) {
         import::an_import_is_right_and_a_new_epoch,
         import::an_import_repeated_changes_nothing,
         import::an_imported_world_goes_on_living,
+        import::long_lists_are_whole_in_any_pages,
+        together::a_follow_and_a_block_of_one_pair_never_both_stand,
+        together::likes_and_follows_all_count,
+        together::posts_have_different_ids_though_they_share_a_millisecond,
+        together::a_limit_of_follows_is_never_passed,
         random::two_thousand_random_commands_match_the_truth,
     );
 }

@@ -20,9 +20,26 @@ pub(super) async fn two_thousand_random_commands_match_the_truth(store: Arc<dyn 
 /// # Panics
 /// Where they differ; the message names the seed.
 pub async fn matches_truth(store: Arc<dyn Store>, seed: u64, commands: usize) {
-    let named = Seed(seed);
+    drive(World::new(store), seed, commands, async |world| world).await;
+}
+
+/// As [`matches_truth`], with a store that is closed and opened again before each comparison. `open` opens the same
+/// store whenever it is called; it is empty at first.
+///
+/// # Panics
+/// Where they differ; the message names the seed.
+pub async fn outlives_restarts(open: impl AsyncFn() -> Arc<dyn Store>, seed: u64, commands: usize) {
+    let world = World::new(open().await);
+    drive(world, seed, commands, async |mut world: World| {
+        world.check_events().await;
+        world.restarted(&open).await
+    })
+    .await;
+}
+
+async fn drive(mut world: World, seed: u64, commands: usize, pause: impl AsyncFn(World) -> World) {
+    let _named = Seed(seed);
     let mut random = fastrand::Rng::with_seed(seed);
-    let mut world = World::new(store);
     let mut users = Vec::new();
     for n in 0..USERS {
         users.push(world.user(&format!("user{n}")).await);
@@ -32,11 +49,11 @@ pub async fn matches_truth(store: Arc<dyn Store>, seed: u64, commands: usize) {
         let command = command(&mut random, &world, &users);
         let _ = world.run(actor, command).await;
         if n % STRETCH == 0 || n == commands {
+            world = pause(world).await;
             compare(&mut random, &world).await;
             world.check_events().await;
         }
     }
-    drop(named);
 }
 
 /// Names the seed of a run that fails.

@@ -25,6 +25,13 @@ impl World {
         Self { store, truth: Truth::new(), expected: Vec::new(), told: Vec::new(), keys: 0 }
     }
 
+    /// The same world over its store opened again.
+    pub(super) async fn restarted(self, open: &impl AsyncFn() -> Arc<dyn Store>) -> Self {
+        let Self { store, truth, expected, told, keys } = self;
+        drop(store);
+        Self { store: open().await, truth, expected, told, keys }
+    }
+
     /// Makes users with these handles.
     pub(super) async fn with_users<const N: usize>(store: Arc<dyn Store>, handles: [&str; N]) -> (Self, [UserId; N]) {
         let mut world = Self::new(store);
