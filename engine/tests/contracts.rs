@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 use tributary_engine::embedded::{EmbeddedLog, EmbeddedStore, ProcessShard};
+use tributary_engine::model::Position;
 use tributary_engine::ports::{Clock, Log, Shard, Store};
 use tributary_engine::testkit::RetryingStore;
 use tributary_engine::testkit::contract::{self, log::Source};
@@ -12,8 +13,8 @@ use tributary_engine::testkit::faulty::{Fault, Faults, FaultyLog, FaultyShard, F
 
 /// An empty store in a folder that lasts as long as `folders`.
 fn embedded(folders: &std::cell::RefCell<Vec<TempDir>>) -> Arc<EmbeddedStore> {
-    let folder = tempfile::tempdir().unwrap();
-    let store = EmbeddedStore::open(folder.path(), Clock::System).unwrap();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let store = EmbeddedStore::open(folder.path(), Clock::System).expect("a new store opens");
     folders.borrow_mut().push(folder);
     store
 }
@@ -88,6 +89,41 @@ async fn a_faulty_log_switched_off_keeps_the_laws_of_logs_and_so_does_one_that_o
             Source::over_store(Arc::new(FaultyLog::new(log, faults)), store)
         })
         .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_faulty_log_loses_nothing_for_those_who_try_again() {
+    let folders = Default::default();
+    let store = embedded(&folders);
+    let inner: Arc<dyn Log> = Arc::new(EmbeddedLog::new(store.clone()));
+    let faults = probable(0.2);
+    let log = FaultyLog::new(inner.clone(), faults.clone());
+    let source = Source::over_store(inner, store);
+    let mut reader = log.follow(Position::ZERO).await;
+    while reader.is_err() {
+        reader = log.follow(Position::ZERO).await;
+    }
+    let mut reader = reader.unwrap();
+    let (mut published, mut told) = (Vec::new(), Vec::new());
+    for count in [1, 40, 7, 200, 3, 90] {
+        let events = (source.make)(count).await;
+        while log.publish(&events).await.is_err() {}
+        published.extend(events);
+        while told.len() < published.len() {
+            for event in reader.next().await.unwrap_or_default() {
+                // What repeats is skipped by its number; what is next is taken; there is nothing else.
+                let known = told.len() as u64;
+                assert!(event.position.0 <= known + 1, "seed {}", faults.seed());
+                if event.position.0 == known + 1 {
+                    told.push(event);
+                }
+            }
+        }
+    }
+    assert_eq!(told, published, "seed {}", faults.seed());
+    for fault in [Fault::LogUnavailable, Fault::EventsRepeated, Fault::EventsFew] {
+        assert!(faults.injected(fault) > 0, "{fault:?}");
     }
 }
 
