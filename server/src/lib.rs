@@ -1,3 +1,5 @@
 //! Tributary's server: configuration, HTTP, and the one place where adapters meet the engine.
 
+pub mod cli;
 pub mod config;
+pub mod telemetry;

@@ -43,7 +43,7 @@ impl Settings {
         let effective = |key: &Key| match said.values.get(key.name) {
             Some((value, _)) => Some((key.name, value.clone())),
             None => key.default.map(|text| {
-                (key.name, key.kind.from_text(text).expect("a default is of its key's kind; a test reads them all"))
+                (key.name, key.kind.read_text(text).expect("a default is of its key's kind; a test reads them all"))
             }),
         };
         Self(KEYS.iter().filter_map(effective).collect())
@@ -159,7 +159,6 @@ fn build(said: &Said, settings: Settings, demo: bool) -> Config {
     let s = &settings;
     let told = |section: &str| said.values.keys().any(|key| key.split_once('.').is_some_and(|(of, _)| of == section));
     let role = |name| s.texts("roles").any(|role| role == name);
-    let rate = |key| u32::try_from(s.number(key)).expect("checked by its kind");
     let bytes = |key| s.number(key);
     Config {
         roles: Roles { api: role("api"), worker: role("worker") },
@@ -195,8 +194,8 @@ fn build(said: &Said, settings: Settings, demo: bool) -> Config {
         },
         limits: Limits {
             follows: s.number("limits.follows"),
-            posts_per_minute: rate("limits.posts_per_minute"),
-            requests_per_second: rate("limits.requests_per_second"),
+            posts_per_minute: s.number("limits.posts_per_minute"),
+            requests_per_second: s.number("limits.requests_per_second"),
         },
         telemetry: Telemetry {
             log: s.text("telemetry.log").to_owned(),
