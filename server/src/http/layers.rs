@@ -1,5 +1,5 @@
 //! What happens around every request, as tower layers: the request id, metrics and log outermost, then
-//! cross-origin rules, then the deadline, which also turns a panic into an answer.
+//! the deadline, which also turns a panic into an answer.
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -7,8 +7,8 @@ use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
 use futures::FutureExt;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::Method;
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http_body_util::Full;
 use hyper::body::Body;
 use metrics::{counter, gauge, histogram};
@@ -16,7 +16,6 @@ use tower::layer::layer_fn;
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 use tracing::Instrument;
 
-use super::cors;
 use super::dispatch::{Inbound, dispatch};
 use super::problem::{Fault, Internal};
 use super::respond::Answer;
@@ -26,14 +25,16 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_CHARS: usize = 64;
 
 /// A service that answers every request, one way or another.
-pub trait Answers: Service<Inbound, Response = Answer, Error = Infallible, Future: Send> + Clone + Send + 'static {}
+pub trait Answers:
+    Service<Inbound, Response = Answer, Error = Infallible, Future: Send> + Clone + Send + 'static
+{
+}
 impl<S: Service<Inbound, Response = Answer, Error = Infallible, Future: Send> + Clone + Send + 'static> Answers for S {}
 
 /// Every layer around the dispatch.
 pub fn stack() -> impl Answers {
     ServiceBuilder::new()
         .layer(layer_fn(observed))
-        .layer(layer_fn(cross_origin))
         .layer(layer_fn(bounded))
         .service(service_fn(|inbound| async { Ok(dispatch(inbound).await) }))
 }
@@ -59,27 +60,13 @@ fn observed<S: Answers>(inner: S) -> impl Answers {
             let (status, took) = (answer.status(), started.elapsed());
             counter!("http_requests_total", "method" => method, "route" => route, "status" => status.as_str().to_owned())
                 .increment(1);
-            histogram!("http_request_duration_seconds", "method" => method, "route" => route).record(took.as_secs_f64());
+            histogram!("http_request_duration_seconds", "method" => method, "route" => route)
+                .record(took.as_secs_f64());
             let (status, took_us) = (status.as_u16(), took.as_micros() as u64);
             match answer.extensions_mut().remove::<Internal>() {
                 Some(Internal(why)) => span.in_scope(|| tracing::warn!(status, took_us, why, "failed")),
                 None => span.in_scope(|| tracing::debug!(status, took_us, "answered")),
             }
-            Ok(answer)
-        }
-    })
-}
-
-fn cross_origin<S: Answers>(inner: S) -> impl Answers {
-    service_fn(move |inbound: Inbound| {
-        let inner = inner.clone();
-        async move {
-            let Some(origin) = cors::allowed_origin(&inbound) else { return Ok(answer(inner, inbound).await) };
-            let mut answer = match cors::preflight(&inbound) {
-                Some(answer) => answer,
-                None => answer(inner, inbound).await,
-            };
-            cors::allow(&mut answer, origin);
             Ok(answer)
         }
     })

@@ -25,14 +25,15 @@ pub struct Limits {
 
 impl Limits {
     /// 0: no limit.
-    pub fn new(requests_per_second: u64, posts_per_minute: u64) -> Self {
+    pub fn new(requests_per_second: u32, posts_per_minute: u32) -> Self {
         let second = Duration::from_secs(1);
-        let requests = |n: u64| (n > 0).then_some((n, second, n.saturating_mul(2)));
+        let posts = u64::from(posts_per_minute);
+        let requests = |n: u32| (n > 0).then(|| (u64::from(n), second, 2 * u64::from(n)));
         Self {
             started: Instant::now(),
             users: requests(requests_per_second).map(Rate::new),
             addresses: requests(requests_per_second).map(Rate::new),
-            posts: (posts_per_minute > 0).then(|| Rate::new((posts_per_minute, second * 60, posts_per_minute))),
+            posts: (posts_per_minute > 0).then(|| Rate::new((posts, second * 60, posts))),
         }
     }
 
@@ -81,9 +82,11 @@ impl<K: Hash + Eq + Send + Sync + 'static> Rate<K> {
         let paid = self.paid.get_with(key, || Arc::new(AtomicU64::new(0)));
         let after = |paid: u64| paid.max(now).saturating_add(self.cost_ns);
         let allowed = now.saturating_add(self.burst_ns);
-        paid.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |paid| Some(after(paid)).filter(|&next| next <= allowed))
-            .map(drop)
-            .map_err(|paid| Duration::from_nanos(after(paid).saturating_sub(allowed)))
+        paid.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |paid| {
+            Some(after(paid)).filter(|&next| next <= allowed)
+        })
+        .map(drop)
+        .map_err(|paid| Duration::from_nanos(after(paid).saturating_sub(allowed)))
     }
 }
 

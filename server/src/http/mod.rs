@@ -7,7 +7,6 @@
 mod address;
 mod app;
 mod auth;
-mod cors;
 mod dispatch;
 mod idempotency;
 mod layers;
@@ -27,7 +26,6 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tributary_engine::Engine;
 
-pub use address::Network;
 pub use settings::{Asset, Bounds, Settings};
 
 /// Serves on `listener` until `shutdown` turns true; then stops accepting, finishes what is in flight within

@@ -177,10 +177,17 @@ mod tests {
 
     #[test]
     fn only_json_in_utf_8_is_json() {
-        for good in ["application/json", "Application/JSON", "application/json; charset=utf-8", "application/json;charset=\"UTF-8\""] {
+        for good in [
+            "application/json",
+            "Application/JSON",
+            "application/json; charset=utf-8",
+            "application/json;charset=\"UTF-8\"",
+        ] {
             assert!(is_json(good.as_bytes()), "{good}");
         }
-        for bad in ["", "text/plain", "application/json; charset=latin1", "application/jsonp", "application/problem+json"] {
+        for bad in
+            ["", "text/plain", "application/json; charset=latin1", "application/jsonp", "application/problem+json"]
+        {
             assert!(!is_json(bad.as_bytes()), "{bad}");
         }
     }

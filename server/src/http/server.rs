@@ -42,7 +42,8 @@ pub async fn run(app: Arc<App>, listener: TcpListener, mut shutdown: watch::Rece
         };
         match accepted {
             Ok((stream, peer, permit)) => {
-                let connection = connection(Arc::clone(&app), Arc::clone(&builder), graceful.watcher(), stream, peer.ip());
+                let connection =
+                    connection(Arc::clone(&app), Arc::clone(&builder), graceful.watcher(), stream, peer.ip());
                 connections.spawn(async move {
                     connection.await;
                     drop(permit);

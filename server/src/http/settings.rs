@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use super::address::Network;
+use tributary_engine::model::Handle;
+
+use crate::config::{Config, Network};
 
 /// The settings of the HTTP server.
 #[derive(Clone, Debug)]
@@ -13,23 +15,39 @@ pub struct Settings {
     /// Whether `POST /v1/auth/dev` exists.
     pub dev_login: bool,
     /// Handles of operators, besides those whose token says so.
-    pub operators: Vec<String>,
+    pub operators: Vec<Handle>,
     /// How long an access token is good for.
     pub access_ttl_s: u64,
     /// Follows a user may have; 0: no limit.
     pub follows: u64,
     /// Posts of one user in a minute; 0: no limit.
-    pub posts_per_minute: u64,
+    pub posts_per_minute: u32,
     /// Requests of one user, or of one address without a good token, in a second; 0: no limit.
-    pub requests_per_second: u64,
+    pub requests_per_second: u32,
     /// Peers whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Network>,
-    /// Origins whose pages may call, exactly as browsers send them.
-    pub cors_origins: Vec<String>,
     /// The static page for a path, where there is one.
     pub pages: fn(&str) -> Option<Asset>,
     /// What a connection and a request may take.
     pub bounds: Bounds,
+}
+
+impl Settings {
+    /// What the configuration says, with these static pages.
+    pub fn new(config: &Config, pages: fn(&str) -> Option<Asset>) -> Self {
+        Self {
+            api: config.roles.api,
+            dev_login: config.auth.dev_login,
+            operators: config.auth.operators.clone(),
+            access_ttl_s: config.auth.access_ttl.as_secs(),
+            follows: config.limits.follows,
+            posts_per_minute: config.limits.posts_per_minute,
+            requests_per_second: config.limits.requests_per_second,
+            trusted_proxies: config.http.trusted_proxies.clone(),
+            pages,
+            bounds: Bounds::default(),
+        }
+    }
 }
 
 /// A static file.

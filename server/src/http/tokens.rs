@@ -54,7 +54,7 @@ pub struct Tokens {
     validation: Validation,
     header: Header,
     ttl_s: u64,
-    operators: Vec<String>,
+    operators: Vec<Handle>,
     verified: Cache<[u8; 32], (Caller, u64)>,
 }
 
@@ -119,7 +119,7 @@ impl Tokens {
         }
         let caller = Caller {
             id: claims.sub.parse().map_err(|()| TokenError::Invalid)?,
-            operator: claims.operator || self.operators.iter().any(|operator| operator == claims.handle.as_str()),
+            operator: claims.operator || self.operators.contains(&claims.handle),
         };
         self.verified.insert(digest, (caller, claims.exp));
         Ok(caller)

@@ -32,7 +32,8 @@ pub async fn dev(call: Call) -> Result<Answer, Fault> {
         return Err(Fault::unknown("unknown_route", "there is nothing at this path"));
     }
     let login: DevLogin = request::json(&call.parts, &call.body)?;
-    let handle: Handle = login.handle.parse().map_err(|()| Fault::rule("bad_handle", "a handle is 1 to 30 of [a-z0-9_]"))?;
+    let handle: Handle =
+        login.handle.parse().map_err(|()| Fault::rule("bad_handle", "a handle is 1 to 30 of [a-z0-9_]"))?;
     let user: User = call.app.engine.make_user(&handle, handle.as_str()).await?;
     let tokens = TokensBody {
         access_token: call.app.tokens.issue(user.card.id, &handle, login.operator),

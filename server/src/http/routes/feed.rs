@@ -84,7 +84,8 @@ mod tests {
     fn feed() -> Feed {
         let at = Millis(1_763_000_000_000);
         let card = UserCard { id: UserId::new(at, 1, 0), handle: "ann".parse().unwrap(), name: "A \"n\" n".into() };
-        let post = |n: u16| Post { id: PostId::new(at, 1, n), author: card.clone(), text: "x\n".into(), likes: u64::from(n) };
+        let post =
+            |n: u16| Post { id: PostId::new(at, 1, n), author: card.clone(), text: "x\n".into(), likes: u64::from(n) };
         let item = |n| FeedItem { post: Arc::new(RenderedPost::new(&post(n), Position::ZERO)), from: Source::Ring };
         Feed {
             items: vec![item(2), item(1)],

@@ -25,7 +25,8 @@ pub async fn by_id(call: Call, caller: Caller) -> Result<Answer, Fault> {
 /// `GET /v1/users?handle=h`
 pub async fn by_handle(call: Call, caller: Caller) -> Result<Answer, Fault> {
     let bad = || Fault::malformed("bad_handle", "name a user with handle: 1 to 30 of [a-z0-9_]");
-    let handle: Handle = request::parameter(&call.parts, "handle")?.and_then(|text| text.parse().ok()).ok_or_else(bad)?;
+    let handle: Handle =
+        request::parameter(&call.parts, "handle")?.and_then(|text| text.parse().ok()).ok_or_else(bad)?;
     let user = call.app.engine.user_by_handle(caller.id, &handle).await?;
     Ok(respond::json(StatusCode::OK, &UserBody::from(&user)))
 }
