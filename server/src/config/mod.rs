@@ -90,9 +90,9 @@ pub struct Limits {
     /// Follows a user may have; 0: no limit.
     pub follows: u64,
     /// Posts a user may write in a minute; 0: no limit.
-    pub posts_per_minute: u64,
+    pub posts_per_minute: u32,
     /// Requests a user, or before sign-in an address, may make in a second; 0: no limit.
-    pub requests_per_second: u64,
+    pub requests_per_second: u32,
 }
 
 /// Logs.

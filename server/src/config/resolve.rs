@@ -159,6 +159,7 @@ fn build(said: &Said, settings: Settings, demo: bool) -> Config {
     let s = &settings;
     let told = |section: &str| said.values.keys().any(|key| key.split_once('.').is_some_and(|(of, _)| of == section));
     let role = |name| s.texts("roles").any(|role| role == name);
+    let rate = |key| u32::try_from(s.number(key)).expect("checked by its kind");
     let bytes = |key| s.number(key);
     Config {
         roles: Roles { api: role("api"), worker: role("worker") },
@@ -194,8 +195,8 @@ fn build(said: &Said, settings: Settings, demo: bool) -> Config {
         },
         limits: Limits {
             follows: s.number("limits.follows"),
-            posts_per_minute: s.number("limits.posts_per_minute"),
-            requests_per_second: s.number("limits.requests_per_second"),
+            posts_per_minute: rate("limits.posts_per_minute"),
+            requests_per_second: rate("limits.requests_per_second"),
         },
         telemetry: Telemetry {
             log: s.text("telemetry.log").to_owned(),
