@@ -35,7 +35,7 @@ async function send(method, path, { body, headers } = {}, token) {
 /** Signs in as this handle, with the operator's view, and returns the User. */
 export async function signIn(handle) {
   const { document } = await send("POST", "/v1/auth/dev", { body: { handle, operator: true } });
-  session = { handle, token: document.access_token };
+  session = { handle, id: document.user.id, token: document.access_token };
   sessionStorage.setItem(KEPT, JSON.stringify(session));
   return document.user;
 }
@@ -50,6 +50,7 @@ export async function request(method, path, options) {
     if (session === used) {
       renewing ??= signIn(used.handle).finally(() => (renewing = null));
       await renewing;
+      if (session.id !== used.id) location.reload(); // the same handle in another world: the server started anew
     }
     return send(method, path, options, session.token);
   }
@@ -74,6 +75,7 @@ export function repeat(everyMs, task) {
         await task();
         failures = 0;
       } catch (problem) {
+        if (!(problem instanceof Problem)) console.error(problem);
         failures = Math.min(failures + 1, 5);
         wait = Math.max(everyMs * 2 ** failures, problem.retryAfterMs ?? 0);
       }

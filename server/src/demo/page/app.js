@@ -59,7 +59,8 @@ function startTabs() {
   for (const tab of tabs) {
     tab.addEventListener("click", () => {
       document.body.dataset.view = tab.dataset.go;
-      for (const other of tabs) other.toggleAttribute("aria-current", other === tab);
+      for (const other of tabs) other.removeAttribute("aria-current");
+      tab.setAttribute("aria-current", "true");
       scrollTo({ top: 0 });
     });
   }

@@ -26,6 +26,7 @@ export function bytes(value) {
 }
 
 export function micros(value) {
+  if (value < 10) return `${Number(value.toPrecision(2))} µs`;
   return value < 1000 ? `${number(Math.round(value))} µs` : `${(value / 1000).toFixed(value < 10_000 ? 1 : 0)} ms`;
 }
 

@@ -27,9 +27,9 @@ export async function pollStatus() {
     ["log position", number(status.position)],
     ["ring", `${number(status.ring.entries)} posts, ${bytes(status.ring.bytes)}`],
     ["to compact", `${number(backlog)} events`],
-    ["shards up", `${status.shards.length - down} of ${status.shards.length}`],
-    ...status.caches.map((cache) => [`${cache.name} hits`, percent(cache.hit_rate)]),
+    ["cache hits", status.caches.map((cache) => `${cache.name} ${percent(cache.hit_rate)}`).join(", ")],
   ];
+  if (down) figures.push(["shards down", `${down} of ${status.shards.length}`]);
   if (status.h_us !== null) figures.push(["deliver one", micros(status.h_us)]);
   if (status.l_us !== null) figures.push(["merge one", micros(status.l_us)]);
   find("strip").replaceChildren(...figures.map(([name, value]) => el("div", {}, el("dt", { text: name }), el("dd", { text: value }))));
@@ -123,7 +123,8 @@ export async function pollAuthors() {
 export async function open(cast) {
   watched = cast;
   authors = new Map();
-  await Promise.all([loadTuning(), pollStatus(), ...watched.map(look)]);
+  // Whoever cannot be looked up now gets their turn later.
+  await Promise.all([loadTuning(), pollStatus(), ...watched.map((user) => look(user).catch(() => {}))]);
 }
 
 /** Connects the page's elements. */

@@ -60,20 +60,22 @@ async function refreshMe() {
 
 function toggle(kind, user, labels, done) {
   const on = relations[kind].has(user.id);
+  let busy = false; // not `disabled`, which would take the focus away
   const main = kind === "follows" && !on;
-  const button = el("button", {
+  return el("button", {
     class: main ? "primary small" : "secondary small",
     type: "button",
-    "aria-pressed": String(on),
-    "aria-label": `${labels[on ? 1 : 0]} ${user.name}`,
+    "data-kind": kind,
+    title: `${labels[on ? 1 : 0]} ${user.name}`,
     text: labels[on ? 1 : 0],
     onclick: async () => {
-      button.disabled = true;
+      if (busy) return;
+      busy = true;
       await set(kind, user, !on);
+      busy = false;
       done();
     },
   });
-  return button;
 }
 
 const counts = (user) => el("p", { class: "counts" },
@@ -134,6 +136,7 @@ export async function profile(id) {
     blocked ? null : toggle("follows", user, ["Follow", "Unfollow"], again),
     blocked ? null : toggle("mutes", user, ["Mute", "Unmute"], again),
     toggle("blocks", user, ["Block", "Unblock"], again));
+  const focused = dialog.open && document.activeElement?.dataset.kind;
   dialog.replaceChildren(
     el("header", { class: "profile-head" }, avatar(user, "large"),
       el("div", { class: "who" }, el("h2", { id: "profile-name", dir: "auto", text: user.name }), el("p", { class: "handle", text: `@${user.handle}` })),
@@ -145,6 +148,7 @@ export async function profile(id) {
         el("p", { class: "text", dir: "auto", text: post.text }), el("time", { datetime: post.created_at, text: ago(post.created_at) }))))
       : el("p", { class: "explain", text: blocked ? "Hidden by your block." : "None yet." }));
   if (!dialog.open) dialog.showModal();
+  else if (focused) dialog.querySelector(`[data-kind="${focused}"]`)?.focus();
 }
 
 /** Shows the people around this user, and returns the cast for whoever else needs it. */
@@ -155,7 +159,8 @@ export async function open(user) {
     cast.length ? cast : lookUpCast(), relation(`/v1/users/${me.id}/following`), relation("/v1/mutes"), relation("/v1/blocks"),
   ]);
   if (me !== user) return cast;
-  cast = found;
+  // Those to discover first; the order then stays, so that nothing moves under the pointer.
+  cast = found.sort((a, b) => follows.has(a.id) - follows.has(b.id));
   Object.assign(relations, { follows, mutes, blocks });
   paintSuggestions();
   return cast;

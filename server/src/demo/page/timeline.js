@@ -198,7 +198,13 @@ const observer = new IntersectionObserver((seen) => seen.some((one) => one.isInt
 export async function poll() {
   if (fresh === null || loading) return;
   const mine = generation;
-  const feed = await get(`/v1/feed?${new URLSearchParams({ since: fresh, limit: NEWER })}`);
+  let feed;
+  try {
+    feed = await get(`/v1/feed?${new URLSearchParams({ since: fresh, limit: NEWER })}`);
+  } catch (problem) {
+    if (problem.status !== 400) throw problem;
+    feed = { gap: true, fresh: null }; // the token is of another time
+  }
   if (mine !== generation) return;
   fresh = feed.fresh;
   if (feed.gap || feed.next) stale = true;
