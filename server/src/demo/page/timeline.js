@@ -67,7 +67,7 @@ async function toggleLike(entry) {
 
 function draw(post, from, liked) {
   const { author } = post;
-  const entry = { id: post.id, author: author.id, from, liked, settled: liked, likes: post.likes - (liked ? 1 : 0) };
+  const entry = { id: post.id, author: author.id, from, liked, settled: liked, likes: Math.max(0, post.likes - (liked ? 1 : 0)) };
   entry.like = el("button", { class: "like", type: "button", onclick: () => toggleLike(entry) },
     el("span", { class: "heart", "aria-hidden": "true" }), el("span", { class: "like-count" }));
   entry.time = el("time", { datetime: post.created_at, title: new Date(post.created_at).toLocaleString(), text: ago(post.created_at) });
@@ -113,7 +113,7 @@ function insert(post, from, liked) {
 function show(feed) {
   const liked = new Set(feed.liked);
   for (const item of feed.items) insert(item, item.from, liked.has(item.id));
-  find("took").textContent = `page made in ${micros(feed.took_us)}`;
+  find("took").replaceChildren(el("span", { text: "page made in " }), micros(feed.took_us));
   paintMix();
 }
 
