@@ -78,7 +78,8 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let (handle, served) = (metrics(), engine.clone());
         let serving = tokio::spawn(async move {
-            tributary_server::http::serve(settings, served, move || handle.render(), &TOKEN_KEY, listener, stopped).await;
+            tributary_server::http::serve(settings, served, move || handle.render(), &TOKEN_KEY, listener, stopped)
+                .await;
         });
         Self { address, engine, folder, stop, serving }
     }

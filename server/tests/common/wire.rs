@@ -42,7 +42,8 @@ impl Wire {
         let mut bytes = Vec::new();
         loop {
             let mut chunk = [0; 4096];
-            let read = tokio::time::timeout(PATIENCE, self.0.read(&mut chunk)).await.expect("an answer in time").unwrap();
+            let read =
+                tokio::time::timeout(PATIENCE, self.0.read(&mut chunk)).await.expect("an answer in time").unwrap();
             assert_ne!(read, 0, "closed after {:?}", String::from_utf8_lossy(&bytes));
             bytes.extend_from_slice(&chunk[..read]);
             let so_far = String::from_utf8_lossy(&bytes);
