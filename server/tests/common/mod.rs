@@ -7,6 +7,6 @@ mod client;
 mod server;
 mod wire;
 
-pub use client::{Ask, Client, Reply, Session};
-pub use server::Server;
+pub use client::{Ask, Client, Reply, Session, texts};
+pub use server::{Server, TOKEN_KEY};
 pub use wire::Wire;
