@@ -1,1 +1,26 @@
-//! embedded
+//! The embedded adapters: a store in one redb file and a log over that store's own event table, so that a single
+//! process needs no service beside it. They know the ports and the model, nothing else.
+//!
+//! One thread owns every write ([`writer`]); reads are redb snapshots. The store's logical time is a sequence that
+//! rises with each change of a follow, mute or block, so a read's stamp is exact: it saw what is below it.
+
+mod codec;
+mod commands;
+mod events;
+mod fault;
+mod home;
+mod import;
+mod lists;
+mod log;
+mod posts;
+mod reads;
+mod relations;
+mod store;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod writer;
+mod writing;
+
+pub use log::EmbeddedLog;
+pub use store::EmbeddedStore;
