@@ -15,6 +15,7 @@ mod log;
 mod posts;
 mod reads;
 mod relations;
+mod shard;
 mod store;
 mod tables;
 #[cfg(test)]
@@ -23,4 +24,5 @@ mod writer;
 mod writing;
 
 pub use log::EmbeddedLog;
+pub use shard::ProcessShard;
 pub use store::EmbeddedStore;

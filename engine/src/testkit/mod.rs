@@ -1,1 +1,10 @@
-//! testkit
+//! What shows that an engine and its adapters are right: the pull truth computed naively, one suite of laws for
+//! each port, and seeded faulty decorators. Part of the library, for the load lab verifies with it too.
+
+pub mod contract;
+pub mod faulty;
+mod retrying;
+mod truth;
+
+pub use retrying::RetryingStore;
+pub use truth::Truth;

@@ -1,0 +1,79 @@
+//! The laws of a store: rules of the commands, idempotency, events, stamps, lists and posts against the pull truth,
+//! channels and tuning, read tables, upkeep, import.
+
+mod channels;
+mod commands;
+mod events;
+mod idempotency;
+mod import;
+mod random;
+mod stamps;
+mod together;
+mod upkeep;
+mod world;
+
+use std::sync::Arc;
+
+use super::laws;
+use crate::ports::Store;
+
+pub use random::{matches_truth, outlives_restarts};
+
+/// Holds a store against every law of the port. `make` gives fresh, empty stores.
+///
+/// # Panics
+/// When it breaks one; the message names them.
+pub async fn run(make: impl AsyncFn() -> Arc<dyn Store>) {
+    laws!(
+        "store",
+        make,
+        commands::users_are_made_once_and_found,
+        commands::posts_are_written_read_and_removed,
+        commands::a_post_is_removed_by_its_author_only,
+        commands::likes_count_once,
+        commands::follows_reach_both_lists_once,
+        commands::nobody_turns_against_themselves,
+        commands::a_limit_stops_new_follows_only,
+        commands::a_block_ends_both_follows_and_forbids_new_ones,
+        commands::to_the_blocked_the_blocker_is_absent,
+        commands::ending_what_never_was_is_fine,
+        commands::an_authors_ids_rise,
+        commands::pages_of_posts_join_without_gap_or_repetition,
+        idempotency::a_key_commits_once_and_gives_its_outcome_again,
+        idempotency::a_key_used_for_another_request_is_refused,
+        idempotency::a_key_belongs_to_its_actor,
+        idempotency::a_refused_command_leaves_its_key_free,
+        idempotency::the_same_key_twice_at_the_same_time_commits_once,
+        idempotency::a_settled_request_tells_its_outcome,
+        idempotency::what_is_settled_as_never_may_be_tried_again,
+        events::each_command_leaves_exactly_its_event,
+        events::what_changes_nothing_leaves_no_event,
+        events::numbers_have_no_gap_and_come_again_until_marked,
+        events::events_are_read_again_from_anywhere,
+        events::commands_at_the_same_time_are_numbered_without_a_gap,
+        stamps::a_follow_before_a_view_is_older_than_it_and_one_after_is_not,
+        stamps::a_page_of_followers_lacks_only_follows_from_its_stamp_on,
+        stamps::refollowing_makes_a_new_stamp_and_repeating_keeps_it,
+        stamps::a_view_tells_when_the_timeline_grew_backwards,
+        stamps::pages_of_followers_cover_every_follower_of_the_slots_once,
+        stamps::views_never_miss_what_was_acknowledged_while_others_write,
+        channels::a_new_store_has_the_default_tuning,
+        channels::tuning_versions_are_kept_and_checked,
+        channels::an_author_turns_hot_and_cools_down_with_hysteresis,
+        channels::a_pin_outranks_the_followers,
+        channels::a_post_keeps_its_channel_and_pull_authors_are_listed,
+        upkeep::checkpoints_are_kept_as_saved,
+        upkeep::notes_are_kept_by_name,
+        upkeep::old_keys_are_removed_and_young_ones_kept,
+        upkeep::old_events_are_removed_and_the_rest_told,
+        import::an_import_is_right_and_a_new_epoch,
+        import::an_import_repeated_changes_nothing,
+        import::an_imported_world_goes_on_living,
+        import::long_lists_are_whole_in_any_pages,
+        together::a_follow_and_a_block_of_one_pair_never_both_stand,
+        together::likes_and_follows_all_count,
+        together::posts_have_different_ids_though_they_share_a_millisecond,
+        together::a_limit_of_follows_is_never_passed,
+        random::two_thousand_random_commands_match_the_truth,
+    );
+}
