@@ -63,7 +63,7 @@ async fn import_with_config(world: &World, args: &ImportArgs) -> Result<Imported
             flag.store(true, Ordering::Relaxed);
         }
     });
-    let store = todo_store(args)?;
+    let store = tributary_engine::embedded::EmbeddedStore::open(&args.config, tributary_engine::ports::Clock::System)?;
     import::import(&*store, world, Batches::default(), &mut || interrupted.load(Ordering::Relaxed)).await
 }
 

@@ -51,11 +51,12 @@ impl Progress {
         }
     }
 
-    /// Ends it.
+    /// Ends it. Short work leaves no line.
     pub fn finish(self) {
         match &self.bar {
             Some(bar) => bar.finish(),
-            None => self.line(),
+            None if self.started.elapsed() >= LINE_EVERY => self.line(),
+            None => (),
         }
     }
 

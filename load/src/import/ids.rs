@@ -76,7 +76,7 @@ mod tests {
         let (mut ids, mut last, mut second) = (PostIds::default(), PostId::MIN, 1_300_000_000);
         for _ in 0..200_000 {
             // Mostly many posts a second, some by one author.
-            second += u64::from(rng.u32(..500) == 0);
+            second += u64::from(rng.u32(..100) == 0);
             let author = if rng.bool() { rng.u32(..10_000) } else { 7 };
             let id = ids.next(PostRecord { second, author }).unwrap();
             assert!(id > last && id.created_at().0 / 1_000 == second && id.shard() == user_id(author).shard());

@@ -87,18 +87,17 @@ pub fn make(recipe: Recipe, folder: &Path) -> Result<Summary> {
     }
     // Parts are drawn from seeds of their own: a change in one leaves the others as they were.
     let mut rng = Rng::with_seed(seed);
-    let people: Vec<Person> = (0..users).map(|_| person(&mut rng, users)).collect();
+    let people: Vec<Person> = (0..users).map(|_| person(&mut rng)).collect();
     let (mut for_follows, mut for_posts) = (rng.fork(), rng.fork());
     write_follows(&mut writer, &people, mean_follows, &mut for_follows)?;
     write_posts(&mut writer, &people, &mut for_posts)?;
     writer.finish(Origin::Made { seed, mean_follows })
 }
 
-fn person(rng: &mut Rng, users: u32) -> Person {
+fn person(rng: &mut Rng) -> Person {
     let z = normal(rng);
     let body = lognormal(FOLLOWERS_MEDIAN, FOLLOWERS_SIGMA, z.min(TAIL_FROM_Z));
     let followers = if z < TAIL_FROM_Z { body } else { pareto(rng, body, TAIL_EXPONENT) };
-    let most = f64::from(users) * FOLLOWS_SHARE;
     let follows = if rng.u32(..ONE_COLLECTOR_IN) == 0 {
         let span = (COLLECTOR_FOLLOWS_MAX / FOLLOWS_MAX).ln();
         FOLLOWS_MAX * (span * rng.f64()).exp()
@@ -106,12 +105,8 @@ fn person(rng: &mut Rng, users: u32) -> Person {
         lognormal(FOLLOWS_MEDIAN, FOLLOWS_SIGMA, normal(rng)).min(FOLLOWS_MAX)
     };
     let z_posts = POSTS_CORRELATION * z + (1.0 - POSTS_CORRELATION.powi(2)).sqrt() * normal(rng);
-    Person {
-        followers: followers.min(f64::from(users) * FOLLOWERS_SHARE_MAX),
-        follows: follows.min(most),
-        posts_month: lognormal(POSTS_MONTH_MEDIAN, POSTS_MONTH_SIGMA, z_posts)
-            .min(f64::from(POSTS_DAY_MAX) * MONTH_DAYS),
-    }
+    let posts_month = lognormal(POSTS_MONTH_MEDIAN, POSTS_MONTH_SIGMA, z_posts);
+    Person { followers, follows, posts_month: posts_month.min(f64::from(POSTS_DAY_MAX) * MONTH_DAYS) }
 }
 
 fn write_follows(writer: &mut WorldWriter, people: &[Person], mean: Option<f64>, rng: &mut Rng) -> Result<()> {
@@ -119,9 +114,10 @@ fn write_follows(writer: &mut WorldWriter, people: &[Person], mean: Option<f64>,
     let natural = people.iter().map(|p| p.follows).sum::<f64>() / f64::from(users);
     let scale = mean.map_or(1.0, |mean| mean / natural);
     let most = f64::from(users) * FOLLOWS_SHARE;
-    let alias = Alias::new(&people.iter().map(|p| p.followers).collect::<Vec<_>>());
-    // The cap on followers is a cap on the drawn count, which the weight alone does not bound in a small world.
-    let followers_max = (f64::from(users) * FOLLOWERS_SHARE_MAX).ceil() as u32;
+    // The cap bounds the weights, and (for what is drawn beside the mean) the count itself.
+    let followers_max = (f64::from(users) * FOLLOWERS_SHARE_MAX).ceil();
+    let alias = Alias::new(&people.iter().map(|p| p.followers.min(followers_max / scale)).collect::<Vec<_>>());
+    let followers_max = followers_max as u32;
     let mut followers = vec![0u32; people.len()];
     let mut progress = Progress::start("drawing follows of users", Some(u64::from(users)));
     let mut chosen: Vec<u32> = Vec::new();
