@@ -1,0 +1,71 @@
+//! A network of addresses, `10.0.0.0/8` or a single address: what `http.trusted_proxies` lists.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+
+/// Addresses that share their first bits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Network {
+    address: IpAddr,
+    prefix_bits: u32,
+}
+
+impl Network {
+    /// Whether `address` belongs to it. An IPv4 address in IPv6's clothes (`::ffff:10.0.0.1`) counts as IPv4.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(network), IpAddr::V4(address)) => {
+                let differ = network.to_bits() ^ address.to_bits();
+                differ.leading_zeros() >= self.prefix_bits
+            }
+            (IpAddr::V6(network), IpAddr::V6(address)) => {
+                let differ = network.to_bits() ^ address.to_bits();
+                differ.leading_zeros() >= self.prefix_bits
+            }
+            _ => false,
+        }
+    }
+}
+
+impl FromStr for Network {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (address, bits) = match text.split_once('/') {
+            Some((address, bits)) => (address, Some(bits)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| ())?;
+        let widest = if address.is_ipv4() { 32 } else { 128 };
+        let prefix_bits = bits.map_or(Ok(widest), |bits| bits.parse().map_err(|_| ()))?;
+        if prefix_bits > widest { Err(()) } else { Ok(Self { address, prefix_bits }) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_contains_the_addresses_that_share_its_first_bits() {
+        let contains = |network: &str, address: &str| {
+            let network: Network = network.parse().expect("a network");
+            network.contains(address.parse().expect("an address"))
+        };
+        assert!(contains("10.0.0.0/8", "10.200.3.4"));
+        assert!(!contains("10.0.0.0/8", "11.0.0.1"));
+        assert!(contains("10.0.0.0/8", "::ffff:10.1.1.1"));
+        assert!(contains("127.0.0.1", "127.0.0.1"));
+        assert!(!contains("127.0.0.1", "127.0.0.2"));
+        assert!(contains("0.0.0.0/0", "9.9.9.9"));
+        assert!(!contains("0.0.0.0/0", "::1"));
+        assert!(contains("fd00::/8", "fdaa::1"));
+    }
+
+    #[test]
+    fn what_is_not_a_network_is_refused() {
+        for text in ["", "proxy", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "::/129", "10.0.0/8"] {
+            assert_eq!(text.parse::<Network>(), Err(()), "{text}");
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Makes the checked [`Config`] out of what was said: defaults, relations between keys, and a plain word about
+//! what this version cannot serve.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::Value;
+use tributary_engine::model::Mode;
+use tributary_engine::{CacheBytes, Roles};
+
+use super::error::Origin;
+use super::keys::{KEYS, Key, Kind, Served};
+use super::layers::{self, Said, Sources};
+use super::{Auth, Config, ConfigErrors, Http, Limits, LogFormat, Store, Telemetry, ToldFlush, ToldHot, ToldTuning};
+
+const NOT_SERVED: &str = "is not served by this version";
+
+/// Resolves `sources`, or says everything that is wrong in them.
+pub fn resolve(sources: &Sources) -> Result<Config, ConfigErrors> {
+    let mut said = layers::gather(sources);
+    if let Some(folder) = &sources.demo {
+        apply_demo(&mut said, folder);
+    }
+    let mut settings = Settings::of(&said);
+    check_served(&mut said, &settings);
+    check_relations(&mut said, &settings, sources.demo.is_some());
+    if !said.errors.is_empty() {
+        return Err(ConfigErrors(said.errors));
+    }
+    settings.finish(&said.folder);
+    Ok(build(&said, settings, sources.demo.is_some()))
+}
+
+/// The value in effect of each key that has one, each of its key's kind.
+#[derive(Clone, Debug)]
+pub struct Settings(pub BTreeMap<&'static str, Value>);
+
+impl Settings {
+    /// What was said, and for the rest the defaults that stand for themselves.
+    fn of(said: &Said) -> Self {
+        let effective = |key: &Key| match said.values.get(key.name) {
+            Some((value, _)) => Some((key.name, value.clone())),
+            None => key.default.map(|text| {
+                (key.name, key.kind.read_text(text).expect("a default is of its key's kind; a test reads them all"))
+            }),
+        };
+        Self(KEYS.iter().filter_map(effective).collect())
+    }
+
+    /// Fills in the defaults that follow from other keys, makes paths absolute, and leaves out what has no effect.
+    fn finish(&mut self, folder: &Path) {
+        let idle: Vec<_> = KEYS.iter().filter(|key| !self.applies(key)).map(|key| key.name).collect();
+        self.0.retain(|name, _| !idle.contains(name));
+        let open = Value::Boolean(self.listen().ip().is_loopback() && self.text("store.kind") == "embedded");
+        self.0.entry("auth.dev_login").or_insert(open);
+        for key in KEYS.iter().filter(|key| matches!(key.kind, Kind::Path)) {
+            if let Some(value) = self.0.get_mut(key.name) {
+                let path = folder.join(value.as_str().expect("a path is a text"));
+                *value = Value::String(path.to_string_lossy().into_owned());
+            }
+        }
+        let beside = Path::new(self.text("store.path")).join("signing.key").to_string_lossy().into_owned();
+        self.0.entry("auth.signing_key_file").or_insert(Value::String(beside));
+    }
+
+    fn applies(&self, key: &Key) -> bool {
+        key.only_with.is_none_or(|(other, value)| self.text(other) == value)
+    }
+
+    fn get(&self, key: &str) -> &Value {
+        self.0.get(key).expect("the key has a default, or its presence was checked")
+    }
+
+    fn text(&self, key: &str) -> &str {
+        self.get(key).as_str().expect("the key's kind is a text")
+    }
+
+    fn path(&self, key: &str) -> PathBuf {
+        self.text(key).into()
+    }
+
+    fn number(&self, key: &str) -> u64 {
+        self.get(key).as_integer().and_then(|number| number.try_into().ok()).expect("the key's kind is a number from 0")
+    }
+
+    fn seconds(&self, key: &str) -> Duration {
+        Duration::from_secs(self.number(key))
+    }
+
+    fn texts(&self, key: &str) -> impl Iterator<Item = &str> {
+        let items = self.get(key).as_array().expect("the key's kind is a list");
+        items.iter().map(|item| item.as_str().expect("lists are of texts"))
+    }
+
+    fn listen(&self) -> SocketAddr {
+        self.text("http.listen").parse().expect("checked by its kind")
+    }
+}
+
+/// `--demo` brings its own world: no store of anybody else's, and tokens for whoever sits at this machine.
+fn apply_demo(said: &mut Said, folder: &Path) {
+    for key in ["store.kind", "store.path"] {
+        if let Some((_, origin)) = said.values.get(key).cloned() {
+            said.refuse(key, origin, "cannot be said with --demo, which keeps its world in a temporary folder");
+        }
+    }
+    let by_demo = |value| (value, Origin::Flag("--demo"));
+    said.values.insert("store.kind", by_demo(Value::String("embedded".into())));
+    said.values.insert("store.path", by_demo(Value::String(folder.to_string_lossy().into_owned())));
+    said.values.insert("auth.dev_login", by_demo(Value::Boolean(true)));
+}
+
+fn check_served(said: &mut Said, settings: &Settings) {
+    for (key, (value, origin)) in said.values.clone() {
+        let key = super::keys::find(key).expect("only known keys are kept");
+        let nothing = value.as_array().is_some_and(Vec::is_empty);
+        match key.served {
+            Served::AllBut(word) if value.as_str() == Some(word) => {
+                said.refuse(key.name, origin.clone(), format!("\"{word}\" {NOT_SERVED}"));
+            }
+            Served::No if !nothing => said.refuse(key.name, origin.clone(), NOT_SERVED),
+            _ => {}
+        }
+        if let (Some((other, word)), false) = (key.only_with, settings.applies(key)) {
+            said.refuse(key.name, origin, format!("means something only with {other} = \"{word}\""));
+        }
+    }
+    for (list, origin) in std::mem::take(&mut said.lists) {
+        said.refuse(list, origin, format!("[[{list}]] {NOT_SERVED}"));
+    }
+}
+
+fn check_relations(said: &mut Said, settings: &Settings, demo: bool) {
+    not_above(said, settings, "hot.leave_followers", "hot.enter_followers");
+    not_above(said, settings, "auth.access_ttl_s", "auth.refresh_ttl_s");
+    if demo && !settings.listen().ip().is_loopback() {
+        let origin = origin_of(said, "http.listen");
+        said.refuse("http.listen", origin, "must be a loopback address with --demo, which lets anybody in");
+    }
+}
+
+fn not_above(said: &mut Said, settings: &Settings, lower: &str, upper: &str) {
+    let (low, high) = (settings.number(lower), settings.number(upper));
+    if low > high {
+        // Blame what was said, not a default.
+        let key = if said.has(lower) { lower } else { upper };
+        let origin = origin_of(said, key);
+        said.refuse(key, origin, format!("{lower} = {low} must not be above {upper} = {high}"));
+    }
+}
+
+fn origin_of(said: &Said, key: &str) -> Origin {
+    said.values.get(key).map_or(Origin::Default, |(_, origin)| origin.clone())
+}
+
+fn build(said: &Said, settings: Settings, demo: bool) -> Config {
+    let s = &settings;
+    let told = |section: &str| said.values.keys().any(|key| key.split_once('.').is_some_and(|(of, _)| of == section));
+    let role = |name| s.texts("roles").any(|role| role == name);
+    let rate = |key| u32::try_from(s.number(key)).expect("checked by its kind");
+    let bytes = |key| s.number(key);
+    Config {
+        roles: Roles { api: role("api"), worker: role("worker") },
+        http: Http {
+            listen: s.listen(),
+            trusted_proxies: s.texts("http.trusted_proxies").map(|text| text.parse().expect("checked")).collect(),
+        },
+        store: Store::Embedded { path: s.path("store.path") },
+        cache: CacheBytes {
+            ring: usize::try_from(bytes("cache.ring_bytes")).expect("16 GiB fit into an address space of 64 bits"),
+            windows: bytes("cache.windows_bytes"),
+            streams: bytes("cache.streams_bytes"),
+            views: bytes("cache.views_bytes"),
+            posts: bytes("cache.posts_bytes"),
+        },
+        auth: Auth {
+            dev_login: s.get("auth.dev_login").as_bool().expect("the key's kind is a flag"),
+            signing_key_file: s.path("auth.signing_key_file"),
+            access_ttl: s.seconds("auth.access_ttl_s"),
+            refresh_ttl: s.seconds("auth.refresh_ttl_s"),
+            operators: s.texts("auth.operators").map(|text| text.parse().expect("checked by its kind")).collect(),
+        },
+        tuning: ToldTuning {
+            hot: told("hot").then(|| ToldHot {
+                mode: Mode::Threshold,
+                enter_followers: s.number("hot.enter_followers"),
+                leave_followers: s.number("hot.leave_followers"),
+            }),
+            flush: told("flush").then(|| ToldFlush {
+                max_age_ms: s.number("flush.max_age_ms"),
+                max_pairs: s.number("flush.max_pairs"),
+            }),
+        },
+        limits: Limits {
+            follows: s.number("limits.follows"),
+            posts_per_minute: rate("limits.posts_per_minute"),
+            requests_per_second: rate("limits.requests_per_second"),
+        },
+        telemetry: Telemetry {
+            log: s.text("telemetry.log").to_owned(),
+            log_format: if s.text("telemetry.log_format") == "json" { LogFormat::Json } else { LogFormat::Pretty },
+        },
+        demo,
+        settings,
+    }
+}
