@@ -1,2 +1,90 @@
-//! Load.
-fn main() {}
+//! `tributary-load`: makes worlds and imports them. The command line; what it does stands in the library.
+//! Exit status: 0 done, 1 failed, 2 wrong usage.
+
+mod commands;
+
+use std::io::{Write, stderr, stdout};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The load lab of Tributary.
+#[derive(Parser)]
+#[command(name = "tributary-load", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Makes a world: who follows whom, and who posted when.
+    World(WorldArgs),
+    /// Imports a world into the store of a configuration; goes on where an interrupted import ended.
+    Import(ImportArgs),
+}
+
+/// Either `--users` and `--seed`, or `--follows` and `--posts`.
+#[derive(Args)]
+struct WorldArgs {
+    /// Users of a made world.
+    #[arg(long, requires = "seed", required_unless_present = "follows", conflicts_with_all = ["follows", "posts"])]
+    users: Option<u32>,
+    /// What a made world is drawn from: the same seed gives the same world.
+    #[arg(long, requires = "users")]
+    seed: Option<u64>,
+    /// Follows of a user on average in a made world [default: as they come with a median of 74].
+    #[arg(long, requires = "users")]
+    mean_follows: Option<f64>,
+    /// File of follows, TSV or TSV.gz: "follower followee".
+    #[arg(long, requires = "posts")]
+    follows: Option<PathBuf>,
+    /// File of posts, TSV or TSV.gz: "unix_seconds author".
+    #[arg(long, requires = "follows")]
+    posts: Option<PathBuf>,
+    /// Folder to write the world to.
+    #[arg(long)]
+    out: PathBuf,
+    /// Prints the result as one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct ImportArgs {
+    /// Folder of the world.
+    #[arg(long)]
+    world: PathBuf,
+    /// Configuration of the server whose store it is.
+    #[arg(long)]
+    config: PathBuf,
+    /// Prints the result as one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::World(args) => commands::world(args),
+        Command::Import(args) => commands::import(args),
+    };
+    match done.and_then(print) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A result goes to standard output; progress and errors go to standard error.
+fn print(text: String) -> Result<()> {
+    let mut out = stdout().lock();
+    writeln!(out, "{text}")?;
+    Ok(out.flush()?)
+}

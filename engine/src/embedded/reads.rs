@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
-use redb::{ReadTransaction, ReadableTable};
+use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata};
 use rustc_hash::FxHashMap;
 
 use super::codec::{PostRow, UserRow, from_json};
@@ -38,6 +38,10 @@ pub(super) fn users(t: &ReadTransaction, ids: &[UserId]) -> Result<Vec<Option<Us
     let table = t.open_table(USERS)?;
     let one = |id: &UserId| table.get(id.0)?.map(|row| Ok(UserRow::decode(row.value())?.user(*id))).transpose();
     ids.iter().map(one).collect()
+}
+
+pub(super) fn has_users(t: &ReadTransaction) -> Result<bool, Fault> {
+    Ok(!t.open_table(USERS)?.is_empty()?)
 }
 
 pub(super) fn user_by_handle(t: &ReadTransaction, handle: &Handle) -> Result<Option<User>, Fault> {

@@ -180,6 +180,10 @@ impl Store for EmbeddedStore {
         self.read("reading users", |t| reads::users(t, ids))
     }
 
+    async fn has_users(&self) -> Result<bool, StoreError> {
+        self.read("looking for users", reads::has_users)
+    }
+
     async fn user_by_handle(&self, handle: &Handle) -> Result<Option<User>, StoreError> {
         self.read("reading a user by handle", |t| reads::user_by_handle(t, handle))
     }

@@ -112,6 +112,8 @@ pub trait Store: Send + Sync + 'static {
     async fn users(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError>;
     /// The user with this handle.
     async fn user_by_handle(&self, handle: &Handle) -> Result<Option<User>, StoreError>;
+    /// Whether there is any user.
+    async fn has_users(&self) -> Result<bool, StoreError>;
     /// Up to `limit` ids of one of `user`'s lists, by rising id, after `after`.
     async fn user_list(
         &self,

@@ -92,6 +92,10 @@ impl Store for RetryingStore {
         retry(|| self.inner.users(ids)).await
     }
 
+    async fn has_users(&self) -> Result<bool, StoreError> {
+        retry(|| self.inner.has_users()).await
+    }
+
     async fn user_by_handle(&self, handle: &Handle) -> Result<Option<User>, StoreError> {
         retry(|| self.inner.user_by_handle(handle)).await
     }

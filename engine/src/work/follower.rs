@@ -109,7 +109,11 @@ impl Follower {
                 }
                 self.measure(&events);
                 self.apply(&events);
-                self.retune(&events).await;
+                if events.iter().any(|event| matches!(event.event, Event::Tuned { .. }))
+                    && let Err(error) = self.retune().await
+                {
+                    tracing::warn!(%error, "the new tuning could not be read; the next one will be");
+                }
                 Ok(())
             }
             Err(LogError::Undecodable { position, reason }) => {
@@ -141,12 +145,12 @@ impl Follower {
         metrics::gauge!("log_lag_events", "follower" => "ring").set(events.len() as f64);
     }
 
-    async fn retune(&self, events: &[NumberedEvent]) {
-        if events.iter().any(|event| matches!(event.event, Event::Tuned { .. })) {
-            match self.tier.store.tuning().await {
-                Ok(tuning) => drop(self.tuning.send_replace(tuning)),
-                Err(error) => tracing::warn!(%error, "the new tuning could not be read; the next one will be"),
-            }
-        }
+    /// Tells of the store's present tuning.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn retune(&self) -> Result<(), StoreError> {
+        self.tuning.send_replace(self.tier.store.tuning().await?);
+        Ok(())
     }
 }

@@ -129,3 +129,87 @@ impl Tokens {
 fn now_s() -> u64 {
     Clock::System.now().0 / 1_000
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::settings::Bounds;
+
+    fn tokens(key: u8, access_ttl_s: u64, operators: &[&str]) -> Tokens {
+        let settings = Settings {
+            api: true,
+            dev_login: true,
+            operators: operators.iter().map(|handle| handle.parse().unwrap()).collect(),
+            access_ttl_s,
+            follows: 0,
+            posts_per_minute: 0,
+            requests_per_second: 0,
+            trusted_proxies: Vec::new(),
+            pages: |_| None,
+            bounds: Bounds::default(),
+        };
+        Tokens::new(&[key; 32], &settings)
+    }
+
+    fn signed(header: &Header, claims: &serde_json::Value) -> Result<Caller, TokenError> {
+        let token = jsonwebtoken::encode(header, claims, &EncodingKey::from_secret(&[1; 32])).unwrap();
+        tokens(1, 900, &[]).verify(&token)
+    }
+
+    fn claims() -> serde_json::Value {
+        let exp = now_s() + 60;
+        serde_json::json!({"sub": "7", "handle": "ann", "operator": false, "iat": 1, "exp": exp, "iss": ISSUER})
+    }
+
+    #[test]
+    fn a_token_names_its_user_and_whether_it_is_an_operator() {
+        let ann: Handle = "ann".parse().unwrap();
+        for (operators, asked, operator) in
+            [(&[][..], false, false), (&[][..], true, true), (&["ann"][..], false, true)]
+        {
+            let tokens = tokens(1, 900, operators);
+            let token = tokens.issue(UserId(7), &ann, asked);
+            for _ in 0..2 {
+                assert_eq!(tokens.verify(&token), Ok(Caller { id: UserId(7), operator }));
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_is_good_until_it_expires_and_on_all_nodes_of_the_key() {
+        let ann: Handle = "ann".parse().unwrap();
+        let token = tokens(1, 900, &[]).issue(UserId(7), &ann, false);
+        assert!(tokens(1, 900, &[]).verify(&token).is_ok());
+        assert_eq!(tokens(2, 900, &[]).verify(&token), Err(TokenError::Invalid));
+        let mut old = claims();
+        old["exp"] = (now_s() - 1).into();
+        assert_eq!(signed(&tokens(1, 1, &[]).header, &old), Err(TokenError::Expired));
+    }
+
+    #[test]
+    fn only_exactly_our_tokens_are_accepted() {
+        let header = tokens(1, 900, &[]).header;
+        assert!(signed(&header, &claims()).is_ok());
+        assert_eq!(signed(&Header::new(Algorithm::HS256), &claims()), Err(TokenError::Invalid), "no kid");
+        assert_eq!(signed(&Header { alg: Algorithm::HS512, ..header.clone() }, &claims()), Err(TokenError::Invalid));
+        for (name, value) in [("iss", "other".into()), ("sub", "-7".into()), ("sub", 7.into()), ("exp", "soon".into())]
+        {
+            let mut changed = claims();
+            changed[name] = value;
+            assert_eq!(signed(&header, &changed), Err(TokenError::Invalid), "{name}");
+        }
+        for name in ["sub", "exp", "iss", "handle", "operator"] {
+            let mut missing = claims();
+            missing.as_object_mut().unwrap().remove(name);
+            assert_eq!(signed(&header, &missing), Err(TokenError::Invalid), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_token_is_refused() {
+        let none = "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJzdWIiOiI3In0.";
+        for text in ["", ".", "..", "a.b.c", none, &"a".repeat(100_000), "ä.ö.ü"] {
+            assert_eq!(tokens(1, 900, &[]).verify(text), Err(TokenError::Invalid));
+        }
+    }
+}

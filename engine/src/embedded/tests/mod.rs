@@ -5,7 +5,6 @@ mod groups;
 mod import;
 mod log;
 mod reads;
-mod speed;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

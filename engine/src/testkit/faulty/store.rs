@@ -69,6 +69,11 @@ impl Store for FaultyStore {
         self.inner.users(ids).await
     }
 
+    async fn has_users(&self) -> Result<bool, StoreError> {
+        self.available()?;
+        self.inner.has_users().await
+    }
+
     async fn user_by_handle(&self, handle: &Handle) -> Result<Option<User>, StoreError> {
         self.available()?;
         self.inner.user_by_handle(handle).await

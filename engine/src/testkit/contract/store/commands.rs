@@ -12,10 +12,12 @@ const UNKNOWN_POST: PostId = PostId(78);
 pub(super) async fn users_are_made_once_and_found(store: Arc<dyn Store>) {
     let ann: Handle = "ann".parse().expect("a valid handle");
     let ben: Handle = "ben".parse().expect("a valid handle");
+    assert_eq!(store.has_users().await, Ok(false));
     let made = store.make_user(&ann, "Ann").await.expect("the user is made");
     assert_eq!((&made.card.handle, &*made.card.name, made.followers, made.following), (&ann, "Ann", 0, 0));
     let again = store.make_user(&ann, "Another").await.expect("the user is found");
     assert_eq!(again, made, "a handle is one user");
+    assert_eq!(store.has_users().await, Ok(true));
     let other = store.make_user(&ben, "Ben").await.expect("the user is made");
     assert_ne!(other.card.id, made.card.id);
     let users = store.users(&[other.card.id, UNKNOWN_USER, made.card.id]).await;
