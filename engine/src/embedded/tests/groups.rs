@@ -21,7 +21,7 @@ async fn hold(w: &World) -> (mpsc::Sender<()>, BoxFuture<'_, Result<(), StoreErr
         let _ = held.recv();
         Ok(())
     };
-    let mut job = w.store.writer().write("holding", wait).boxed();
+    let mut job = w.store.writer.write("holding", wait).boxed();
     assert!(poll!(&mut job).is_pending());
     in_thread.recv().unwrap();
     (release, job)
@@ -119,7 +119,7 @@ async fn a_job_that_fails_takes_nothing_with_it_to_the_disk_and_those_after_it_g
         w.must(Need::Durable);
         Err::<(), _>(Fault::Malformed("spoilt"))
     };
-    let mut failing = Box::pin(w.store.writer().write("spoiling", spoil));
+    let mut failing = Box::pin(w.store.writer.write("spoiling", spoil));
     assert!(poll!(&mut failing).is_pending());
     let mut last = w.store.commit(&after);
     assert!(poll!(&mut last).is_pending());
