@@ -16,5 +16,6 @@ pub mod timeline;
 pub mod work;
 
 pub use engine::{
-    CacheBytes, CacheStatus, Check, ClientKey, CommandError, Engine, Options, Ports, RingStatus, Roles, ShardStatus, Status,
+    CacheBytes, CacheStatus, Check, ClientKey, CommandError, Engine, Options, Parts, Ports, RingStatus, Roles,
+    ShardStatus, Status,
 };

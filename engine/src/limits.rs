@@ -56,6 +56,8 @@ pub const CONCURRENT_FILLS: usize = 32;
 pub const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// A shard that takes longer to answer is treated as absent.
 pub const SHARD_TIMEOUT: Duration = Duration::from_millis(250);
+/// An append of a round's segments that takes longer is given up.
+pub const APPEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a node waits for the log position of a cursor that another node made.
 pub const BEHIND_WAIT: Duration = Duration::from_millis(250);
 /// A window that no reader has asked for in this time is forgotten.
@@ -70,7 +72,7 @@ pub const RELAY_POLL: Duration = Duration::from_millis(250);
 /// Smallest ring an operator may configure, in bytes.
 pub const RING_BYTES_MIN: usize = 64 * 1024;
 /// Largest ring: its indices must stay apart in 32 bits.
-pub const RING_ENTRIES_MAX: usize = 1 << 30;
+pub const RING_ENTRIES_MAX: usize = 1 << 29;
 
 const _: () = assert!(PAGE_DEFAULT <= PAGE_MAX);
 const _: () = assert!(PAGE_MAX < WINDOW_ENTRIES, "a page comes out of one window");

@@ -1,3 +1,8 @@
 //! Tributary's server: configuration, HTTP, and the one place where adapters meet the engine.
 
+pub mod assemble;
+pub mod cli;
 pub mod config;
+pub mod demo;
+pub mod http;
+pub mod telemetry;

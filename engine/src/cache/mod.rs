@@ -1,3 +1,21 @@
-//! The in-process tier.
+//! The in-process tier of a node: recent ring, L1 windows, author streams, follow views, recent likes, rendered posts.
+//!
+//! Rests on laws 2 and 9. One path of invalidation, [`Tier::invalidate`]: the log's follower takes it for every
+//! event, and a node that has just acknowledged a command takes it for its caller, before the event comes back.
+
+mod loading;
+mod own;
+mod pulls;
 mod rendered;
+mod stream;
+mod tier;
+mod view;
+
+pub use loading::LoadingCache;
+pub use own::Unlogged;
+pub use pulls::PullAuthors;
 pub use rendered::RenderedPost;
+pub use stream::Stream;
+pub(crate) use stream::floor_of;
+pub use tier::{Filled, HomeSlot, Tier};
+pub use view::{RecentLikes, View};

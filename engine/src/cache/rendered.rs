@@ -23,8 +23,12 @@ impl RenderedPost {
         let string = |head: &mut Vec<u8>, text: &str| {
             serde_json::to_writer(head, text).expect("a string is JSON, and a Vec takes every write");
         };
-        write!(head, r#"{{"id":"{}","author":{{"id":"{}","handle":"{}","name":"#, post.id, post.author.id, post.author.handle)
-            .expect("a Vec takes every write");
+        write!(
+            head,
+            r#"{{"id":"{}","author":{{"id":"{}","handle":"{}","name":"#,
+            post.id, post.author.id, post.author.handle
+        )
+        .expect("a Vec takes every write");
         string(&mut head, &post.author.name);
         head.extend_from_slice(br#"},"text":"#);
         string(&mut head, &post.text);

@@ -1,5 +1,5 @@
-//! The embedded adapters: a store in one redb file and a log over that store's own event table, so that a single
-//! process needs no service beside it. They know the ports and the model, nothing else.
+//! The embedded adapters: a store in one redb file, a log over that store's own event table, and a shard in memory,
+//! so that a single process needs no service beside it. They know the ports and the model, nothing else.
 //!
 //! One thread owns every write ([`writer`]); reads are redb snapshots. The store's logical time is a sequence that
 //! rises with each change of a follow, mute or block, so a read's stamp is exact: it saw what is below it.

@@ -43,6 +43,8 @@ impl FollowView {
 
     /// Whether posts of `author` belong into the home timeline of `reader`, whose view this is.
     pub fn shows(&self, reader: UserId, author: UserId) -> bool {
-        (author == reader || self.follows(author)) && self.mutes.binary_search(&author).is_err() && self.unblocked(author)
+        (author == reader || self.follows(author))
+            && self.mutes.binary_search(&author).is_err()
+            && self.unblocked(author)
     }
 }

@@ -83,11 +83,7 @@ impl PostId {
             return fresh;
         }
         let sequence = last.0 & SEQUENCE_MASK;
-        if sequence < SEQUENCE_MASK {
-            Self(last.0 + 1)
-        } else {
-            Self::new(Millis(last.created_at().0 + 1), shard, 0)
-        }
+        if sequence < SEQUENCE_MASK { Self(last.0 + 1) } else { Self::new(Millis(last.created_at().0 + 1), shard, 0) }
     }
 
     /// When the post was made.

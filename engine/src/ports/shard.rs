@@ -31,7 +31,10 @@ impl SegmentBatch {
     /// Each reader with its segment, in the order added.
     pub fn iter(&self) -> impl Iterator<Item = (UserId, &[u8])> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        self.readers.iter().zip(starts.zip(&self.ends)).map(|(&reader, (start, &end))| (reader, &self.bytes[start..end]))
+        self.readers
+            .iter()
+            .zip(starts.zip(&self.ends))
+            .map(|(&reader, (start, &end))| (reader, &self.bytes[start..end]))
     }
 
     /// How many segments.

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::model::{
-    AuthorState, Committed, Epoch, FollowView, Handle, Millis, NumberedEvent, Position, Post, PostId, Rejection, Request,
-    SlotRange, Stamp, Tuning, User, UserId,
+    AuthorState, Committed, Epoch, FollowView, Handle, Millis, NumberedEvent, Position, Post, PostId, Rejection,
+    Request, SlotRange, Stamp, Tuning, User, UserId,
 };
 
 /// Why the store did not answer.
@@ -115,7 +115,13 @@ pub trait Store: Send + Sync + 'static {
     /// Whether there is any user.
     async fn has_users(&self) -> Result<bool, StoreError>;
     /// Up to `limit` ids of one of `user`'s lists, by rising id, after `after`.
-    async fn user_list(&self, user: UserId, list: UserList, after: UserId, limit: usize) -> Result<Vec<UserId>, StoreError>;
+    async fn user_list(
+        &self,
+        user: UserId,
+        list: UserList,
+        after: UserId,
+        limit: usize,
+    ) -> Result<Vec<UserId>, StoreError>;
 
     // Commands.
 
@@ -149,7 +155,13 @@ pub trait Store: Send + Sync + 'static {
     /// Whom the reader follows, mutes and blocks, with the stamp of this very snapshot.
     async fn view(&self, reader: UserId) -> Result<FollowView, StoreError>;
     /// Up to `limit` followers of `author` in `slots` after `after`, with the stamp of the snapshot.
-    async fn followers(&self, author: UserId, slots: SlotRange, after: UserId, limit: usize) -> Result<Followers, StoreError>;
+    async fn followers(
+        &self,
+        author: UserId,
+        slots: SlotRange,
+        after: UserId,
+        limit: usize,
+    ) -> Result<Followers, StoreError>;
 
     // The outbox and its numbering.
 

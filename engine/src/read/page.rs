@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::cache::RenderedPost;
 use crate::model::PostId;
+use crate::ports::StoreError;
 
 /// What a client asks of a list.
 #[derive(Clone, Debug)]
@@ -95,4 +96,10 @@ pub enum ReadError {
     /// The store is gone, and what was asked cannot be told without it. The text is for the log, not for clients.
     #[error("unavailable: {0}")]
     Unavailable(String),
+}
+
+impl From<StoreError> for ReadError {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
 }

@@ -1,1 +1,11 @@
-//! timeline
+//! Pure decisions over values: packing ids, windows as true statements and their fold, runs,
+//! signed cursors. No input or output, no clock, no async. Laws 2 (only true statements) and 4 (union) live here.
+
+pub mod packed;
+mod run;
+mod token;
+mod window;
+
+pub use run::Run;
+pub use token::{ListId, Signer};
+pub use window::{SegmentHeader, Window, fold};

@@ -187,7 +187,7 @@ pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> &'a str 
 
 impl Kind {
     /// Reads a value of this kind as the file says it. The error says what it must be.
-    pub fn from_toml(self, value: &toml::Value) -> Result<toml::Value, String> {
+    pub fn read_toml(self, value: &toml::Value) -> Result<toml::Value, String> {
         use toml::Value;
         match (self, value) {
             (Flag, Value::Boolean(_)) => Ok(value.clone()),
@@ -203,7 +203,7 @@ impl Kind {
     }
 
     /// Reads a value of this kind as the environment says it: bare, and lists separated by commas.
-    pub fn from_text(self, text: &str) -> Result<toml::Value, String> {
+    pub fn read_text(self, text: &str) -> Result<toml::Value, String> {
         match self {
             Flag => text.trim().parse().map(toml::Value::Boolean).map_err(|_| self.must_be()),
             Number(..) => self.number(text.trim().parse().map_err(|_| self.must_be())?),
@@ -260,6 +260,27 @@ impl Kind {
             Choices(of) => format!("must be a list of at least one of {}", words(of)),
             Networks => "must be a list of addresses or networks, such as 10.0.0.0/8".into(),
             Handles => "must be a list of handles: 1 to 30 of a-z, 0-9 and _".into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_of_its_keys_kind() {
+        for key in KEYS.iter().chain(LISTS.iter().flat_map(|list| list.keys)) {
+            if let Some(text) = key.default {
+                assert!(key.kind.read_text(text).is_ok(), "{}", key.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_condition_names_a_key_and_a_value_that_exist() {
+        for (key, (other, value)) in KEYS.iter().filter_map(|key| Some((key, key.only_with?))) {
+            assert!(find(other).is_some_and(|other| other.kind.read_text(value).is_ok()), "{}", key.name);
         }
     }
 }

@@ -96,7 +96,7 @@ impl Said {
         for (leaf, value) in table {
             let name = if section.is_empty() { leaf.clone() } else { format!("{section}.{leaf}") };
             if let Some(key) = keys::find(&name) {
-                self.keep(key.name, key.kind.from_toml(value), origin.clone());
+                self.keep(key.name, key.kind.read_toml(value), origin.clone());
             } else if let Some(list) = LISTS.iter().find(|list| list.name == name) {
                 self.read_list(list, value, origin);
             } else if keys::is_section(&name) {
@@ -120,7 +120,7 @@ impl Said {
                 let name = format!("{}[{n}].{leaf}", list.name);
                 match list.keys.iter().find(|key| key.name == leaf) {
                     Some(key) => {
-                        if let Err(reason) = key.kind.from_toml(value) {
+                        if let Err(reason) = key.kind.read_toml(value) {
                             self.refuse(name, origin.clone(), reason);
                         }
                     }
@@ -151,7 +151,7 @@ impl Said {
 
     fn read_text(&mut self, name: &str, text: &str, origin: Origin) {
         let key = keys::find(name).expect("asked for known keys only");
-        self.keep(key.name, key.kind.from_text(text), origin);
+        self.keep(key.name, key.kind.read_text(text), origin);
     }
 
     fn keep(&mut self, name: &'static str, value: Result<toml::Value, String>, origin: Origin) {

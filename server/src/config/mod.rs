@@ -11,19 +11,20 @@ mod network;
 mod print;
 mod resolve;
 mod signing;
+mod tuning;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use tributary_engine::model::{Handle, Mode};
+use tributary_engine::model::Handle;
 use tributary_engine::{CacheBytes, Roles};
 
 pub use error::{ConfigError, ConfigErrors, Origin};
 pub use layers::Sources;
 pub use network::Network;
 pub use signing::Keys;
+pub use tuning::{ToldFlush, ToldHot, ToldTuning};
 
 /// Everything a node was told, checked. The relations between the settings hold.
 #[derive(Clone, Debug)]
@@ -83,7 +84,7 @@ pub struct Auth {
     pub operators: Vec<Handle>,
 }
 
-/// What a client may do. Rates: none where the configuration says 0.
+/// What a client may do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
     /// Follows a user may have; 0: no limit.
@@ -110,36 +111,6 @@ pub enum LogFormat {
     Pretty,
     /// One JSON object a line.
     Json,
-}
-
-/// The sections `[hot]` and `[flush]`, each if anything in it was said. A section that is not there leaves an
-/// operator's tuning as it is.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
-pub struct ToldTuning {
-    /// `[hot]`.
-    pub hot: Option<ToldHot>,
-    /// `[flush]`.
-    pub flush: Option<ToldFlush>,
-}
-
-/// `[hot]`: its keys, with the defaults of those left out.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct ToldHot {
-    /// How channels are chosen.
-    pub mode: Mode,
-    /// An author with so many followers turns hot.
-    pub enter_followers: u64,
-    /// A hot author with fewer followers cools down; not above `enter_followers`.
-    pub leave_followers: u64,
-}
-
-/// `[flush]`: its keys, with the defaults of those left out.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct ToldFlush {
-    /// A round starts at the latest when its oldest event has this age.
-    pub max_age_ms: u64,
-    /// Deliveries in one round at the most.
-    pub max_pairs: u64,
 }
 
 impl Config {

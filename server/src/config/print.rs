@@ -29,3 +29,16 @@ pub fn to_toml(settings: &Settings) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_hidden() {
+        let replicas = Value::Array(vec!["postgres://u:hunter2@b/d".into()]);
+        let text =
+            to_toml(&Settings([("store.url", "postgres://u:hunter2@a/d".into()), ("store.replicas", replicas)].into()));
+        assert_eq!(text, "\n[store]\nurl = \"(hidden)\"\nreplicas = [\"(hidden)\"]\n");
+    }
+}

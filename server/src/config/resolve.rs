@@ -43,7 +43,7 @@ impl Settings {
         let effective = |key: &Key| match said.values.get(key.name) {
             Some((value, _)) => Some((key.name, value.clone())),
             None => key.default.map(|text| {
-                (key.name, key.kind.from_text(text).expect("a default is of its key's kind; a test reads them all"))
+                (key.name, key.kind.read_text(text).expect("a default is of its key's kind; a test reads them all"))
             }),
         };
         Self(KEYS.iter().filter_map(effective).collect())

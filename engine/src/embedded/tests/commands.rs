@@ -1,8 +1,11 @@
 //! The rules of each command, and what a key keeps of it.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::limits::IDEMPOTENCY_TTL;
-use crate::model::{ChangedBy, Channel, Stamp};
+use crate::model::{ChangedBy, Channel, Millis, SlotRange, Stamp};
+use crate::ports::{ImportedPost, ImportedUser};
 
 const NOBODY: UserId = UserId(77);
 const NOTHING: PostId = PostId(77);
@@ -108,7 +111,7 @@ async fn a_stamp_tells_whether_a_read_saw_the_follow() {
     let after = w.store.view(ann).await.unwrap();
     assert!(after.follows.iter().all(|f| before.stamp <= f.stamp && f.stamp < after.stamp));
     assert!(after.widened >= before.stamp);
-    let followers = w.store.followers(bob, crate::model::SlotRange::ALL, UserId(0), 9).await.unwrap();
+    let followers = w.store.followers(bob, SlotRange::ALL, UserId(0), 9).await.unwrap();
     assert_eq!((followers.readers, followers.next, followers.stamp), (vec![ann], None, after.stamp));
     assert_eq!(w.store.view(NOBODY).await.unwrap().widened, Stamp(0));
 }
@@ -188,21 +191,14 @@ async fn a_key_gives_the_same_answer_for_a_day_and_no_other_request_may_use_it()
 #[tokio::test]
 async fn authors_of_one_shard_never_get_the_same_id_though_the_clock_stands_still() {
     let w = World::new();
-    let mut ids = std::collections::BTreeSet::new();
-    let users: Vec<_> = futures::future::join_all((0..64).map(|n| {
-        let handle: String = format!("u{n}");
-        let store = w.store.clone();
-        async move { store.make_user(&handle.parse().unwrap(), "").await.unwrap().card.id }
-    }))
-    .await;
-    let same: Vec<_> = users.iter().map(|user| UserId((user.0 & !(0x3FF << 12)) | 5 << 12)).collect();
-    assert_eq!(users.iter().collect::<std::collections::BTreeSet<_>>().len(), 64);
-    // Imported into one shard, under ids that differ in their sequence.
-    let imported: Vec<_> = (0..64)
-        .map(|n| crate::ports::ImportedUser { id: UserId(same[0].0 + n), handle: format!("i{n}").parse().unwrap() })
-        .collect();
-    w.store.import_users(&imported).await.unwrap();
-    for user in &imported {
-        assert!(ids.insert(w.post(user.id, "x").await));
+    let first = UserId::new(Millis(START_MS), 5, 0);
+    let authors: Vec<_> =
+        (0..64).map(|n| ImportedUser { id: UserId(first.0 + n), handle: format!("u{n}").parse().unwrap() }).collect();
+    w.store.import_users(&authors).await.unwrap();
+    let taken = ImportedPost { id: PostId::new(Millis(START_MS), 5, 1), author: first, text: "x".into() };
+    w.store.import_posts(std::slice::from_ref(&taken)).await.unwrap();
+    let mut ids = BTreeSet::from([taken.id]);
+    for author in authors.iter().rev().chain(&authors) {
+        assert!(ids.insert(w.post(author.id, "x").await), "two posts with one id");
     }
 }

@@ -3,34 +3,31 @@
 use std::sync::mpsc;
 use std::task::Poll;
 
-use futures::future::join_all;
+use futures::future::{BoxFuture, join_all};
 use futures::{FutureExt, poll};
 
 use super::*;
-use crate::embedded::writing::Need;
+use crate::embedded::fault::Fault;
+use crate::embedded::writing::{Need, Writing};
 use crate::limits::COMMAND_QUEUE;
 use crate::ports::StoreError;
 
-/// Holds the writing thread until the sender is used or dropped.
-fn hold(w: &World) -> (mpsc::Sender<()>, tokio::task::JoinHandle<Result<(), StoreError>>) {
+/// Holds the writing thread until the sender is dropped; the future ends then.
+async fn hold(w: &World) -> (mpsc::Sender<()>, BoxFuture<'_, Result<(), StoreError>>) {
     let (release, held) = mpsc::channel::<()>();
     let (entered, in_thread) = mpsc::channel();
-    let store = w.store.clone();
-    let job = tokio::spawn(async move {
-        let wait = move |_: &mut crate::embedded::writing::Writing<'_>| {
-            entered.send(()).unwrap();
-            let _ = held.recv();
-            Ok(())
-        };
-        store.writer().write("holding", wait).await
-    });
-    // The job is sent by the spawned task: let it run, then wait until the thread has it.
-    futures::executor::block_on(async { tokio::task::yield_now().await });
+    let wait = move |_: &mut Writing<'_>| {
+        entered.send(()).unwrap();
+        let _ = held.recv();
+        Ok(())
+    };
+    let mut job = w.store.writer().write("holding", wait).boxed();
+    assert!(poll!(&mut job).is_pending());
     in_thread.recv().unwrap();
     (release, job)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn commands_of_many_callers_all_commit_and_are_numbered_without_a_gap() {
     let w = World::new();
     let users: Vec<_> = join_all((0..20).map(async |n| w.user(&format!("u{n}")).await)).await;
@@ -54,45 +51,45 @@ async fn commands_of_many_callers_all_commit_and_are_numbered_without_a_gap() {
     assert_eq!(posts, published);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn of_two_requests_with_one_key_in_one_group_the_second_sees_the_first() {
     let w = World::new();
     let ann = w.user("ann").await;
     let request = w.request(ann, Command::Publish { text: "once".into() });
-    let (release, held) = hold(&w);
+    let (release, held) = hold(&w).await;
     let mut both = [w.store.commit(&request), w.store.commit(&request)].map(|commit| commit.fuse());
     for commit in &mut both {
         assert!(poll!(commit).is_pending());
     }
-    release.send(()).unwrap();
+    drop(release);
     let ends: Vec<_> = join_all(both).await.into_iter().map(|end| end.unwrap()).collect();
     assert_eq!(ends[0].outcome, ends[1].outcome);
     assert_eq!((ends[0].replayed, ends[1].replayed), (false, true));
     assert_eq!(w.events().await.len(), 1);
-    held.await.unwrap().unwrap();
+    held.await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_command_whose_caller_has_gone_is_skipped() {
     let w = World::new();
     let ann = w.user("ann").await;
     let request = w.request(ann, Command::Publish { text: "never".into() });
-    let (release, held) = hold(&w);
+    let (release, held) = hold(&w).await;
     {
         let mut commit = w.store.commit(&request);
         assert!(poll!(&mut commit).is_pending());
     }
-    release.send(()).unwrap();
+    drop(release);
     assert_eq!(w.store.settled(&request).await, Ok(None));
     assert_eq!(w.events().await, []);
-    held.await.unwrap().unwrap();
+    held.await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn one_command_more_than_may_wait_is_refused_at_once() {
     let w = World::new();
     let ann = w.user("ann").await;
-    let (release, held) = hold(&w);
+    let (release, held) = hold(&w).await;
     let request = w.request(ann, Command::Publish { text: "x".into() });
     let mut waiting: Vec<_> = (0..COMMAND_QUEUE).map(|_| w.store.commit(&request)).collect();
     for commit in &mut waiting {
@@ -102,38 +99,38 @@ async fn one_command_more_than_may_wait_is_refused_at_once() {
         poll!(w.store.commit(&request)),
         Poll::Ready(Err(CommitError::Store(StoreError::Unavailable(_))))
     ));
-    release.send(()).unwrap();
+    drop(release);
     assert!(join_all(waiting).await.into_iter().all(|end| end.is_ok()));
-    held.await.unwrap().unwrap();
+    held.await.unwrap();
     assert_eq!(w.events().await.len(), 1);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_job_that_fails_takes_nothing_with_it_to_the_disk_and_those_after_it_go_on() {
     let w = World::new();
     let ann = w.user("ann").await;
-    let (release, held) = hold(&w);
+    let (release, held) = hold(&w).await;
     let before = w.request(ann, Command::Publish { text: "before".into() });
     let after = w.request(ann, Command::Publish { text: "after".into() });
     let mut first = w.store.commit(&before);
     assert!(poll!(&mut first).is_pending());
-    let spoil = |w: &mut crate::embedded::writing::Writing<'_>| {
+    let spoil = |w: &mut Writing<'_>| {
         w.users.insert(1, [0xFF].as_slice())?;
         w.must(Need::Durable);
-        Err::<(), _>(crate::embedded::fault::Fault::Malformed("spoilt"))
+        Err::<(), _>(Fault::Malformed("spoilt"))
     };
     let mut failing = Box::pin(w.store.writer().write("spoiling", spoil));
     assert!(poll!(&mut failing).is_pending());
     let mut last = w.store.commit(&after);
     assert!(poll!(&mut last).is_pending());
-    release.send(()).unwrap();
+    drop(release);
     assert!(matches!(first.await, Err(CommitError::Store(StoreError::Unavailable(_)))));
     assert!(matches!(failing.await, Err(StoreError::Corrupt(_))));
     assert!(last.await.is_ok());
     assert_eq!(w.store.users(&[UserId(1)]).await, Ok(vec![None]));
     assert_eq!(w.store.settled(&before).await, Ok(None));
     assert_eq!(w.events().await.len(), 1);
-    held.await.unwrap().unwrap_err();
+    assert_eq!(held.await, Ok(()));
 }
 
 #[tokio::test]

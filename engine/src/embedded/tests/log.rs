@@ -6,7 +6,7 @@ use futures::{FutureExt, poll};
 
 use super::*;
 use crate::embedded::EmbeddedLog;
-use crate::embedded::writing::Need;
+use crate::embedded::writing::{Need, Writing};
 use crate::model::{DecodeError, Millis};
 use crate::ports::{Log, LogError, Removable};
 
@@ -83,7 +83,7 @@ async fn a_hole_is_told_once_after_what_stands_before_it() {
         w.post(ann, "x").await;
     }
     publish(&w, &log).await;
-    let spoil = |w: &mut crate::embedded::writing::Writing<'_>| {
+    let spoil = |w: &mut Writing<'_>| {
         w.events.insert(2, [9, 9].as_slice())?;
         w.must(Need::Durable);
         Ok(())

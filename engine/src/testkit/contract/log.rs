@@ -121,7 +121,10 @@ impl Follower {
     }
 
     async fn read_to(&mut self, position: Position) {
+        let mut batches = 0;
         while self.at < position {
+            batches += 1;
+            assert!(batches < 10_000, "{batches} batches, and still at {:?} of {position:?}", self.at);
             let batch = tokio::time::timeout(WAIT, self.reader.next()).await.expect("the reader wakes");
             self.take(&batch.expect("the log is read"));
         }

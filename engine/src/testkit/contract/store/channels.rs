@@ -119,7 +119,7 @@ async fn all_pull_authors(world: &World, limit: usize) -> Vec<(UserId, PostId)> 
         if page.is_empty() {
             return all;
         }
-        assert!(page.len() <= limit);
+        assert!(page.len() <= limit && page[0].0 > after, "after {after}: {page:?}");
         all.extend(page);
     }
 }

@@ -105,7 +105,8 @@ impl World {
         loop {
             let events = self.store.number_events(7).await.expect("the store numbers");
             let Some(last) = events.last() else { break };
-            assert!(events.len() <= 7);
+            let before = self.told.last().map_or(Position::ZERO, |told| told.position);
+            assert!(events.len() <= 7 && events[0].position > before, "marked events come again: {events:?}");
             self.store.mark_published(last.position).await.expect("the store marks");
             self.told.extend(events);
         }
@@ -125,7 +126,7 @@ impl World {
         loop {
             let after = all.last().copied().unwrap_or_default();
             let page = self.store.user_list(user, list, after, limit).await.expect("the store lists");
-            assert!(page.len() <= limit);
+            assert!(page.len() <= limit && page.first().is_none_or(|&first| first > after), "after {after}: {page:?}");
             if page.is_empty() {
                 return all;
             }
@@ -144,7 +145,10 @@ impl World {
                 self.store.home_page(reader, before, limit).await
             };
             let page = page.expect("the store gives a page");
-            assert!(page.len() <= limit);
+            assert!(
+                page.len() <= limit && page.first().is_none_or(|&first| first < before),
+                "below {before}: {page:?}"
+            );
             // A page is full unless it is the last.
             let last = page.len() < limit;
             posts.extend(page);

@@ -1,0 +1,57 @@
+//! Hydration and rules: ids become rendered posts, and what the reader may not see is left out (law 5).
+
+use std::sync::Arc;
+
+use super::Reads;
+use crate::cache::{RenderedPost, View};
+use crate::model::{PostId, UserId};
+use crate::ports::StoreError;
+
+impl Reads {
+    /// The posts with these ids; none where one was removed. The ids are such that once existed.
+    pub(super) async fn hydrate(&self, ids: &[PostId]) -> Result<Vec<Option<Arc<RenderedPost>>>, StoreError> {
+        let (store, ring) = (self.tier.store.clone(), self.tier.ring.clone());
+        let load = |missing: Vec<PostId>| async move {
+            // Before the counters are read, so that later news of them is not passed over.
+            let position = ring.position();
+            let posts = store.posts(&missing).await?;
+            Ok(posts.iter().map(|post| post.as_ref().map(|post| Arc::new(RenderedPost::new(post, position)))).collect())
+        };
+        self.tier.posts.get_or_load_all(ids, load).await
+    }
+
+    /// Those of the posts that belong into the reader's timeline, in their order.
+    pub(super) async fn visible(
+        &self,
+        reader: UserId,
+        view: &View,
+        ids: &[PostId],
+    ) -> Result<Vec<Arc<RenderedPost>>, StoreError> {
+        let posts = self.hydrate(ids).await?;
+        Ok(posts.into_iter().flatten().filter(|post| view.follow.shows(reader, post.author())).collect())
+    }
+
+    /// Which of these posts the reader likes, in their order.
+    pub(super) async fn liked(
+        &self,
+        reader: UserId,
+        posts: impl Iterator<Item = PostId>,
+    ) -> Result<Vec<PostId>, StoreError> {
+        let recent = self.tier.recent_likes(reader).await?;
+        let (mut liked, mut unknown) = (Vec::new(), Vec::new());
+        let posts: Vec<PostId> = posts.collect();
+        for &post in &posts {
+            match recent.likes(post) {
+                Some(true) => liked.push(post),
+                Some(false) => {}
+                None => unknown.push(post),
+            }
+        }
+        if !unknown.is_empty() {
+            liked.extend(self.tier.store.liked(reader, &unknown).await?);
+            liked.retain(|id| posts.contains(id));
+            liked.sort_unstable_by(|a, b| b.cmp(a));
+        }
+        Ok(liked)
+    }
+}

@@ -1,0 +1,368 @@
+//! The ring itself: entries `{post id, author's tag, previous of the same bucket}`, 16 bytes each, in log order.
+//!
+//! Authors are found through *buckets*, as LZ77 compressors find earlier matches: a table of the newest entry of
+//! each bucket of authors, every entry naming the one before it in its bucket. So nothing grows with the number of
+//! authors ever seen, and no table of interned names has to be shared and locked. A bucket also holds the id of its
+//! newest entry: a merge looks at one cache line for an author whose newest post is too old to matter.
+//!
+//! Indices count entries from 1 and never repeat; what is stored of one are its low 32 bits. The writer keeps them
+//! unambiguous by clearing, at each append, one bucket whose newest entry has left the ring.
+//!
+//! How a reader without locks stays right: everything is atomic words, and the writer raises the floor before it
+//! overwrites what lies below. A reader that finds the floor still where it was, after it walked, has read nothing
+//! overwritten; else it is [`Lapped`] and takes its entries elsewhere. (The order of a seqlock: H.-J. Boehm, "Can
+//! seqlocks get along with programming language memory models?", MSPC 2012.)
+
+#[cfg(not(tributary_loom))]
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, AtomicU64, Ordering, fence},
+};
+#[cfg(not(tributary_loom))]
+use std::thread;
+
+#[cfg(tributary_loom)]
+use loom::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering, fence},
+    },
+    thread,
+};
+
+use super::authors::Tag;
+use crate::limits::RING_ENTRIES_MAX;
+use crate::model::{Position, PostId, UserId};
+
+/// Entries for each bucket.
+const BUCKET_SHARE: usize = 4;
+/// 16 for the entry, 4 for its position in the log, and its share of a bucket.
+pub const BYTES_PER_ENTRY: usize = 16 + 4 + 16 / BUCKET_SHARE;
+/// The floor rises by one part in so many of the ring at a time, so that readers rarely see it move.
+const FLOOR_STEPS: u64 = 64;
+
+// Differences of stored indices are taken in 32 bits: from an entry of the ring, back over its bucket, a
+// bucket that is cleared late, and the ring again.
+const _: () = assert!(RING_ENTRIES_MAX <= 1 << 29);
+
+/// The ring was overwritten where it was being read, or does not reach back so far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lapped;
+
+struct Entry {
+    id: AtomicU64,
+    /// Tag in the high half; low half: the index of the previous entry of the bucket, or its own where there is none.
+    link: AtomicU64,
+}
+
+struct Bucket {
+    /// Id of the newest entry.
+    id: AtomicU64,
+    /// Its tag in the high half, its index in the low half. 0: none. [`BUSY`]: being written.
+    link: AtomicU64,
+}
+
+const NONE: u64 = 0;
+/// Tag 0 belongs to nobody.
+const BUSY: u64 = 1;
+
+/// The ring, as its readers hold it.
+pub type SharedRing = Arc<Ring>;
+
+/// A recent ring. Readers share it.
+pub struct Ring {
+    entries: Box<[Entry]>,
+    /// The low half of each entry's position in the log.
+    positions: Box<[AtomicU32]>,
+    buckets: Box<[Bucket]>,
+    /// One past the newest index.
+    end: AtomicU64,
+    /// The oldest index that may be read.
+    floor: AtomicU64,
+    /// The log up to here has been applied.
+    position: AtomicU64,
+    /// Every post after this position is in the ring.
+    floor_position: AtomicU64,
+}
+
+/// The one who appends.
+pub struct RingWriter {
+    ring: Arc<Ring>,
+    end: u64,
+    floor: u64,
+    position: Position,
+}
+
+/// What a reader sees of the ring at one moment: the entries of `(floor_position, position]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Snapshot<'a> {
+    pub(super) ring: &'a Ring,
+    /// The log up to here is in the ring, or below its floor.
+    pub position: Position,
+    /// One past the newest index up to `position`.
+    pub(super) end: u64,
+}
+
+impl std::fmt::Debug for Ring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ring").field("entries", &self.len()).field("position", &self.position()).finish_non_exhaustive()
+    }
+}
+
+const fn pack(tag: Tag, index: u64) -> u64 {
+    (tag.0 as u64) << 32 | (index & 0xffff_ffff)
+}
+
+/// The tag of a packed link, and the index it names, which lies within 2^31 of `near`.
+pub(super) fn unpack(link: u64, near: u64) -> (Tag, u64) {
+    let distance = (link as u32).wrapping_sub(near as u32) as i32;
+    (Tag((link >> 32) as u32), near.wrapping_add_signed(i64::from(distance)))
+}
+
+impl Ring {
+    /// A ring that takes at most `bytes` (and holds at least 2 entries), with the log up to `position` below its floor.
+    pub fn new(bytes: usize, position: Position) -> (Arc<Self>, RingWriter) {
+        Self::with_entries((bytes / BYTES_PER_ENTRY).clamp(2, RING_ENTRIES_MAX), position)
+    }
+
+    /// A ring of so many entries.
+    pub fn with_entries(count: usize, position: Position) -> (Arc<Self>, RingWriter) {
+        let ring = Arc::new(Self {
+            entries: (0..count).map(|_| Entry { id: AtomicU64::new(0), link: AtomicU64::new(0) }).collect(),
+            positions: (0..count).map(|_| AtomicU32::new(0)).collect(),
+            buckets: (0..count.div_ceil(BUCKET_SHARE))
+                .map(|_| Bucket { id: AtomicU64::new(0), link: AtomicU64::new(NONE) })
+                .collect(),
+            end: AtomicU64::new(1),
+            floor: AtomicU64::new(1),
+            position: AtomicU64::new(position.0),
+            floor_position: AtomicU64::new(position.0),
+        });
+        let writer = RingWriter { ring: ring.clone(), end: 1, floor: 1, position };
+        (ring, writer)
+    }
+
+    /// The log up to here has been applied.
+    pub fn position(&self) -> Position {
+        Position(self.position.load(Ordering::Acquire))
+    }
+
+    /// Every post after this position (up to [`position`](Self::position)) is in the ring.
+    pub fn floor_position(&self) -> Position {
+        Position(self.floor_position.load(Ordering::Acquire))
+    }
+
+    /// Posts in it.
+    pub fn len(&self) -> usize {
+        let floor = self.floor.load(Ordering::Acquire);
+        (self.end.load(Ordering::Acquire) - floor) as usize
+    }
+
+    /// Whether no post is in it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Posts it can hold.
+    pub fn capacity(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Bytes it takes.
+    pub fn bytes(&self) -> usize {
+        self.entries.len() * BYTES_PER_ENTRY
+    }
+
+    /// What can be read now.
+    pub fn snapshot(&self) -> Snapshot<'_> {
+        let position = self.position();
+        let mut end = self.end.load(Ordering::Acquire);
+        // The writer may have appended beyond the position it has published.
+        let floor = self.floor.load(Ordering::Acquire);
+        while end > floor && self.position_at(end - 1, position) > position {
+            end -= 1;
+        }
+        Snapshot { ring: self, position, end }
+    }
+
+    pub(super) fn slot(&self, index: u64) -> usize {
+        (index % self.entries.len() as u64) as usize
+    }
+
+    /// The id of an entry, and its link.
+    pub(super) fn entry(&self, slot: usize) -> (PostId, u64) {
+        let entry = &self.entries[slot];
+        (PostId(entry.id.load(Ordering::Relaxed)), entry.link.load(Ordering::Relaxed))
+    }
+
+    /// The id and link of the newest entry of `tag`'s bucket; none where it is empty.
+    pub(super) fn newest(&self, tag: Tag) -> Option<(PostId, u64)> {
+        let bucket = &self.buckets[self.bucket(tag)];
+        for tries in 0u32.. {
+            let link = bucket.link.load(Ordering::Acquire);
+            let id = bucket.id.load(Ordering::Relaxed);
+            fence(Ordering::Acquire);
+            match link {
+                NONE => return None,
+                BUSY => {}
+                _ if bucket.link.load(Ordering::Relaxed) == link => return Some((PostId(id), link)),
+                _ => {}
+            }
+            // The writer is between two stores; let it run if it lost its core there.
+            if cfg!(tributary_loom) || tries > 64 {
+                thread::yield_now();
+            }
+            std::hint::spin_loop();
+        }
+        None
+    }
+
+    /// Lemire's reduction (<https://lemire.me/blog/2016/06/27/>): high bits choose, and rising tags rise in memory.
+    pub(super) fn bucket(&self, tag: Tag) -> usize {
+        ((u64::from(tag.0) * self.buckets.len() as u64) >> 32) as usize
+    }
+
+    pub(super) fn position_at(&self, index: u64, near: Position) -> Position {
+        let low = self.positions[self.slot(index)].load(Ordering::Relaxed);
+        Position(near.0.wrapping_add_signed(i64::from(low.wrapping_sub(near.0 as u32) as i32)))
+    }
+
+    /// Whether nothing at or above `index` has been overwritten by now. Ask after reading.
+    pub(super) fn still_holds(&self, index: u64) -> bool {
+        fence(Ordering::Acquire);
+        self.floor.load(Ordering::Relaxed) <= index
+    }
+}
+
+impl Snapshot<'_> {
+    /// The ring as it was at `position`, which is not above the snapshot's.
+    ///
+    /// # Errors
+    /// Where the ring does not reach back to it.
+    pub fn upto(mut self, position: Position) -> Result<Self, Lapped> {
+        if position < self.position {
+            self.end = self.index_after(position)?;
+            self.position = position;
+        }
+        Ok(self)
+    }
+
+    /// The first index after `position`: found from the newest end, where nearly all questions lie.
+    pub(super) fn index_after(&self, position: Position) -> Result<u64, Lapped> {
+        let floor = self.ring.floor.load(Ordering::Acquire);
+        if position < self.ring.floor_position() {
+            return Err(Lapped);
+        }
+        // A word that is overwritten meanwhile belongs to a later event, so it can only seem to be after `position`;
+        // the index found then lies below the new floor, and the reader that goes on from there is lapped.
+        let after = |index: u64| self.ring.position_at(index, self.position) > position;
+        let (mut low, mut high, mut step) = (floor, self.end, 1);
+        while low < high {
+            let probe = high.saturating_sub(step).max(low);
+            if after(probe) {
+                high = probe;
+                step *= 2;
+            } else {
+                low = probe + 1;
+                break;
+            }
+        }
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if after(middle) {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        Ok(high)
+    }
+}
+
+impl RingWriter {
+    /// The ring it writes.
+    pub fn ring(&self) -> &Arc<Ring> {
+        &self.ring
+    }
+
+    /// The log up to here has been applied.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Appends the post of the event at `position`, which is higher than every one before.
+    pub fn append(&mut self, position: Position, post: PostId, author: UserId) {
+        debug_assert!(position > self.position, "positions rise");
+        let ring = self.ring.clone();
+        let (index, tag) = (self.end, Tag::from(author));
+        self.make_room(position);
+        self.tidy(index);
+
+        let bucket = &ring.buckets[ring.bucket(tag)];
+        let previous = bucket.link.load(Ordering::Relaxed);
+        let previous = if previous == NONE { index } else { unpack(previous, index).1 };
+        let slot = ring.slot(index);
+        ring.entries[slot].id.store(post.0, Ordering::Relaxed);
+        ring.entries[slot].link.store(pack(tag, previous), Ordering::Relaxed);
+        ring.positions[slot].store(position.0 as u32, Ordering::Relaxed);
+        // Whoever sees the new id of the bucket sees that it was busy, or the new link.
+        bucket.link.store(BUSY, Ordering::Relaxed);
+        fence(Ordering::Release);
+        bucket.id.store(post.0, Ordering::Relaxed);
+        bucket.link.store(pack(tag, index), Ordering::Release);
+
+        self.end = index + 1;
+        ring.end.store(self.end, Ordering::Release);
+        self.advance(position);
+    }
+
+    /// The log up to `position` has been applied: events that are no posts move the ring on as well.
+    pub fn advance(&mut self, position: Position) {
+        self.position = position;
+        self.ring.position.store(position.0, Ordering::Release);
+    }
+
+    /// What lies at or below `position` is incomplete (a hole in the log): nothing may rely on it any more.
+    pub fn raise_floor(&mut self, position: Position) {
+        let mut floor = self.floor;
+        while floor < self.end && self.ring.position_at(floor, self.position) <= position {
+            floor += 1;
+        }
+        self.set_floor(floor, position);
+    }
+
+    /// Frees the slot of the next entry, and keeps positions within 2^31 of each other.
+    fn make_room(&mut self, position: Position) {
+        let capacity = self.ring.capacity() as u64;
+        let mut floor = self.floor;
+        if self.end - floor >= capacity {
+            floor += (capacity / FLOOR_STEPS).max(1);
+        }
+        while floor < self.end && position.0 - self.ring.position_at(floor, self.position).0 >= 1 << 31 {
+            floor += 1;
+        }
+        if floor > self.floor {
+            let below = self.ring.position_at(floor - 1, self.position);
+            self.set_floor(floor, below);
+        }
+    }
+
+    fn set_floor(&mut self, floor: u64, position: Position) {
+        self.floor = floor;
+        let position = position.0.max(self.ring.floor_position.load(Ordering::Relaxed));
+        // First the position, so that a reader who finds it low enough finds the index low enough, or is lapped.
+        self.ring.floor_position.store(position, Ordering::Release);
+        self.ring.floor.store(floor, Ordering::Release);
+        // A reader that sees anything written after this sees the floor.
+        fence(Ordering::Release);
+    }
+
+    /// Clears one bucket whose newest entry has left the ring; each has its turn within a quarter of the ring.
+    fn tidy(&self, index: u64) {
+        let bucket = &self.ring.buckets[(index % self.ring.buckets.len() as u64) as usize];
+        let link = bucket.link.load(Ordering::Relaxed);
+        if link != NONE && unpack(link, index).1 < self.floor {
+            bucket.link.store(NONE, Ordering::Release);
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Cursors and `fresh` tokens: a few numbers, signed, bound to their list.
+//!
+//! Form: base64url(version, LEB128 numbers, first 16 bytes of HMAC-SHA256 (RFC 2104) over the list and all before).
+//! The list itself is not in the token, so one of another list, another reader or another engine is simply not valid.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+use super::packed::{put_number, take_number};
+use crate::model::UserId;
+
+const VERSION: u8 = 1;
+const TAG_BYTES: usize = 16;
+/// No token of ours is longer: a version, five numbers and the tag, in base64.
+const TOKEN_CHARS: usize = 96;
+
+/// Which list a cursor belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ListId {
+    /// The reader's home timeline.
+    Home(UserId),
+    /// The `fresh` token of the reader's home timeline.
+    Fresh(UserId),
+    /// What came to the reader's home timeline since a token.
+    Since(UserId),
+    /// An author's posts, as a caller sees them.
+    Posts { caller: UserId, author: UserId },
+    /// One of a user's lists of users, as a caller sees it; `list` numbers them.
+    Users { caller: UserId, user: UserId, list: u8 },
+    /// The versions of the tuning.
+    Tunings,
+}
+
+impl ListId {
+    fn bytes(self) -> [u8; 17] {
+        let (kind, a, b) = match self {
+            Self::Home(reader) => (1, reader.0, 0),
+            Self::Fresh(reader) => (2, reader.0, 0),
+            Self::Since(reader) => (3, reader.0, 0),
+            Self::Posts { caller, author } => (4, caller.0, author.0),
+            Self::Tunings => (5, 0, 0),
+            Self::Users { caller, user, list } => (16 + list, caller.0, user.0),
+        };
+        let mut bytes = [kind; 17];
+        bytes[1..9].copy_from_slice(&a.to_le_bytes());
+        bytes[9..].copy_from_slice(&b.to_le_bytes());
+        bytes
+    }
+}
+
+/// Makes and checks tokens. All nodes share its key.
+#[derive(Clone)]
+pub struct Signer {
+    keyed: Hmac<Sha256>,
+}
+
+impl std::fmt::Debug for Signer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Signer(secret)")
+    }
+}
+
+impl Signer {
+    /// A signer with this key.
+    pub fn new(key: &[u8; 32]) -> Self {
+        Self { keyed: Hmac::new_from_slice(key).expect("HMAC takes a key of any length") }
+    }
+
+    /// The token that says `numbers` about `list`.
+    pub fn seal<const N: usize>(&self, list: ListId, numbers: [u64; N]) -> String {
+        let mut bytes = Vec::with_capacity(TOKEN_CHARS);
+        bytes.push(VERSION);
+        for number in numbers {
+            put_number(&mut bytes, number);
+        }
+        let tag = self.mac(list, &bytes).finalize().into_bytes();
+        bytes.extend_from_slice(&tag[..TAG_BYTES]);
+        BASE64.encode(bytes)
+    }
+
+    /// The numbers of a token of `list`; none for anything that this key did not [`seal`](Self::seal) for it.
+    pub fn open<const N: usize>(&self, list: ListId, token: &str) -> Option<[u64; N]> {
+        if token.len() > TOKEN_CHARS {
+            return None;
+        }
+        let bytes = BASE64.decode(token).ok()?;
+        let (mut payload, tag) = bytes.split_at_checked(bytes.len().checked_sub(TAG_BYTES)?)?;
+        self.mac(list, payload).verify_truncated_left(tag).ok()?;
+        let (VERSION, rest) = payload.split_first().map(|(v, rest)| (*v, rest))? else { return None };
+        payload = rest;
+        let mut numbers = [0; N];
+        for number in &mut numbers {
+            *number = take_number(&mut payload)?;
+        }
+        payload.is_empty().then_some(numbers)
+    }
+
+    fn mac(&self, list: ListId, payload: &[u8]) -> Hmac<Sha256> {
+        let mut mac = self.keyed.clone();
+        mac.update(&list.bytes());
+        mac.update(payload);
+        mac
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_valid_for_its_list_and_key_alone() {
+        let signer = Signer::new(&[1; 32]);
+        let token = signer.seal(ListId::Home(UserId(5)), [7, u64::MAX, 0]);
+        assert_eq!(signer.open(ListId::Home(UserId(5)), &token), Some([7, u64::MAX, 0]));
+        assert_eq!(signer.open::<3>(ListId::Home(UserId(6)), &token), None);
+        assert_eq!(signer.open::<3>(ListId::Fresh(UserId(5)), &token), None);
+        assert_eq!(signer.open::<2>(ListId::Home(UserId(5)), &token), None);
+        assert_eq!(Signer::new(&[2; 32]).open::<3>(ListId::Home(UserId(5)), &token), None);
+    }
+
+    #[test]
+    fn a_changed_token_is_refused_at_every_place() {
+        let signer = Signer::new(&[1; 32]);
+        let list = ListId::Posts { caller: UserId(1), author: UserId(2) };
+        let token = signer.seal(list, [300, 7]);
+        for at in 0..token.len() {
+            let mut changed = token.clone().into_bytes();
+            changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+            let changed = String::from_utf8(changed).unwrap();
+            assert_eq!(signer.open::<2>(list, &changed), None, "{at}");
+        }
+        for hostile in ["", "=", "AAAA", "ä", &token[1..], &"A".repeat(100_000)] {
+            assert_eq!(signer.open::<2>(list, hostile), None);
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! Flush: one round of compaction. The pushed posts of `(from, to]`, grouped by reader, one segment each.
+//!
+//! Why a segment is true (law 2): the followers are read, with a stamp, after the events of the round were numbered,
+//! and every pushed post of the range is grouped. From then on nothing can make it untrue, so it may be appended
+//! late, twice, or not at all. A flush that falls behind skips to the present: its windows no longer join, and those
+//! whose readers come are filled.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::{Audience, Backoff, Group, Memory, Stop, stopped};
+use crate::limits::{APPEND_TIMEOUT, FOLLOWERS_PAGE, ROUND_RING_SHARE};
+use crate::model::{Channel, Epoch, Event, NumberedEvent, Position, PostId, SlotRange, Tuning, UserId};
+use crate::ports::{Log, LogError, LogReader, SegmentBatch, Shard, Store, StoreError};
+use crate::timeline::SegmentHeader;
+
+/// How far a flush has come, for operators. All numbers may trail.
+#[derive(Debug, Default)]
+pub struct FlushState {
+    position: AtomicU64,
+    seen: AtomicU64,
+    shard_down: AtomicBool,
+    nanos: AtomicU64,
+    deliveries: AtomicU64,
+}
+
+impl FlushState {
+    /// Posts up to here are compacted.
+    pub fn position(&self) -> Position {
+        Position(self.position.load(Ordering::Relaxed))
+    }
+
+    /// Events behind the log.
+    pub fn backlog(&self) -> u64 {
+        self.seen.load(Ordering::Relaxed).saturating_sub(self.position().0)
+    }
+
+    /// Whether the shard took the last batch it was given.
+    pub fn shard_up(&self) -> bool {
+        !self.shard_down.load(Ordering::Relaxed)
+    }
+
+    /// H: microseconds to deliver one entry by flush, coalescing counted; none before the first delivery.
+    pub fn h_us(&self) -> Option<f64> {
+        let deliveries = self.deliveries.load(Ordering::Relaxed);
+        (deliveries > 0).then(|| self.nanos.load(Ordering::Relaxed) as f64 / 1_000.0 / deliveries as f64)
+    }
+}
+
+/// A worker's flush: follows the log, and compacts it round by round for the readers of its slots.
+pub struct Flush {
+    store: Arc<dyn Store>,
+    shard: Arc<dyn Shard>,
+    epoch: Epoch,
+    slots: SlotRange,
+    tuning: watch::Receiver<Tuning>,
+    /// Events of a round at the most, and of quiet before a reader gets an empty segment.
+    round_events: u64,
+    quiet_events: u64,
+    memory: Memory,
+    group: Group,
+    batch: SegmentBatch,
+    round: Round,
+    swept: Position,
+    state: Arc<FlushState>,
+}
+
+/// The round being gathered: events in `(from, to]`.
+struct Round {
+    from: Position,
+    to: Position,
+    posts: Vec<(PostId, UserId)>,
+    pairs: u64,
+    begun: Option<Instant>,
+}
+
+impl Round {
+    fn after(position: Position) -> Self {
+        Self { from: position, to: position, posts: Vec::new(), pairs: 0, begun: None }
+    }
+}
+
+impl Flush {
+    /// A flush that begins after `position`, for nodes whose ring holds `ring_entries` posts.
+    pub fn new(
+        store: Arc<dyn Store>,
+        shard: Arc<dyn Shard>,
+        epoch: Epoch,
+        tuning: watch::Receiver<Tuning>,
+        ring_entries: usize,
+        position: Position,
+    ) -> Self {
+        let state = Arc::new(FlushState::default());
+        state.position.store(position.0, Ordering::Relaxed);
+        Self {
+            store,
+            shard,
+            epoch,
+            slots: SlotRange::ALL,
+            tuning,
+            round_events: (ring_entries / ROUND_RING_SHARE).max(1) as u64,
+            quiet_events: (ring_entries / 2).max(1) as u64,
+            memory: Memory::default(),
+            group: Group::default(),
+            batch: SegmentBatch::default(),
+            round: Round::after(position),
+            swept: position,
+            state,
+        }
+    }
+
+    /// How far it has come, shared.
+    pub fn state(&self) -> Arc<FlushState> {
+        self.state.clone()
+    }
+
+    /// Takes in events that have not been seen, flushing whenever a round is full.
+    ///
+    /// # Errors
+    /// What the store said. The events that were not taken in are to be given again; those that were are skipped.
+    pub async fn take(&mut self, events: &[NumberedEvent]) -> Result<(), StoreError> {
+        for event in events {
+            if event.position <= self.round.to {
+                continue;
+            }
+            if event.position != self.round.to.next() {
+                // A hole: no segment spans it.
+                self.flush().await?;
+                self.skip_to(Position(event.position.0 - 1));
+            }
+            let (max_pairs, max_age_ms) = {
+                let tuning = self.tuning.borrow();
+                (tuning.settings.flush_max_pairs, tuning.settings.flush_max_age_ms)
+            };
+            if let Event::Posted { post, author, channel: Channel::Push, audience } = event.event {
+                let pairs = u64::from(audience) + 1;
+                if self.round.pairs + pairs > max_pairs && !self.round.posts.is_empty() {
+                    self.flush().await?;
+                }
+                self.round.posts.push((post, author));
+                self.round.pairs += pairs;
+            }
+            self.round.to = event.position;
+            self.round.begun.get_or_insert_with(Instant::now);
+            if self.round.to.0 - self.round.from.0 >= self.round_events
+                || max_age_ms == 0 && !self.round.posts.is_empty()
+            {
+                self.flush().await?;
+            }
+        }
+        self.state.seen.store(self.round.to.0, Ordering::Relaxed);
+        metrics::gauge!("flush_backlog_events", "shard" => "local").set(self.state.backlog() as f64);
+        Ok(())
+    }
+
+    /// Flushes what has been gathered, however little.
+    ///
+    /// # Errors
+    /// What the store said; the round stays gathered, and nothing is lost.
+    pub async fn flush(&mut self) -> Result<(), StoreError> {
+        let (from, to) = (self.round.from, self.round.to);
+        if from == to {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        self.memory.bound();
+        let posts = std::mem::take(&mut self.round.posts);
+        match self.compact(from, to, &posts).await {
+            Ok(deliveries) => {
+                self.round = Round::after(to);
+                self.wake_quiet(to).await;
+                let took = begun.elapsed();
+                metrics::histogram!("flush_duration_seconds").record(took.as_secs_f64());
+                metrics::counter!("deliveries_total").increment(deliveries);
+                self.state.position.store(to.0, Ordering::Relaxed);
+                self.state.deliveries.fetch_add(deliveries, Ordering::Relaxed);
+                self.state.nanos.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(error) => {
+                self.round.posts = posts;
+                Err(error)
+            }
+        }
+    }
+
+    /// Goes on after `position` without what lies before it: always safe.
+    pub fn skip_to(&mut self, position: Position) {
+        self.memory.forget();
+        self.round = Round::after(position);
+        self.state.position.store(position.0, Ordering::Relaxed);
+    }
+
+    /// Compacts the pushed posts of `(from, to]`, all of them: deliveries made.
+    async fn compact(&mut self, from: Position, to: Position, posts: &[(PostId, UserId)]) -> Result<u64, StoreError> {
+        let mut by_author: FxHashMap<UserId, Vec<PostId>> = FxHashMap::default();
+        for &(post, author) in posts {
+            by_author.entry(author).or_default().push(post);
+        }
+        let alone = by_author.len() == 1;
+        let (mut audiences, mut stamp, mut deliveries) = (Vec::with_capacity(by_author.len()), None, 0);
+        for (author, posts) in by_author {
+            // An author reads their own posts.
+            let mut readers = if self.slots.holds(author) { vec![self.memory.number(author)] } else { Vec::new() };
+            let mut after = UserId(0);
+            loop {
+                let page = self.store.followers(author, self.slots, after, FOLLOWERS_PAGE).await?;
+                stamp = stamp.or(Some(page.stamp));
+                readers.extend(page.readers.iter().map(|&reader| self.memory.number(reader)));
+                let Some(next) = page.next else { break };
+                if alone {
+                    // A huge audience is streamed: these readers get nothing else in this round.
+                    if after == UserId(0) {
+                        self.memory.grouped(from, to, page.stamp);
+                    }
+                    let some = Audience { readers: std::mem::take(&mut readers), posts: posts.clone() };
+                    deliveries += self.append(&[some], to).await;
+                }
+                after = next;
+            }
+            if !alone || after == UserId(0) {
+                audiences.push(Audience { readers, posts });
+            } else {
+                deliveries += self.append(&[Audience { readers, posts }], to).await;
+            }
+        }
+        if !alone || !audiences.is_empty() {
+            self.memory.grouped(from, to, stamp.unwrap_or(Memory::ANY_STAMP));
+            deliveries += self.append(&audiences, to).await;
+        }
+        Ok(deliveries)
+    }
+
+    /// Appends one segment for each reader of the audiences, to the end of the round that was grouped last.
+    async fn append(&mut self, audiences: &[Audience], to: Position) -> u64 {
+        let Self { memory, batch, group, epoch, .. } = self;
+        let readers = memory.len();
+        let pairs = group.by_reader(audiences, readers, |number, posts| {
+            let (from, stamp) = memory.span(number);
+            let header = SegmentHeader { epoch: *epoch, from, to, stamp };
+            batch.push(memory.reader(number), |out| header.encode(posts, out));
+        });
+        self.send().await;
+        pairs
+    }
+
+    /// Readers who have had nothing for long get an empty segment, so that their windows do not fall behind the ring.
+    async fn wake_quiet(&mut self, to: Position) {
+        if to.0 - self.swept.0 < self.quiet_events / 8 {
+            return;
+        }
+        self.swept = to;
+        let Some(long_ago) = to.0.checked_sub(self.quiet_events) else { return };
+        for number in self.memory.quiet_since(Position(long_ago)) {
+            let (from, stamp) = self.memory.span(number);
+            let header = SegmentHeader { epoch: self.epoch, from, to, stamp };
+            self.batch.push(self.memory.reader(number), |out| header.encode([], out));
+        }
+        self.send().await;
+    }
+
+    /// Whether it succeeds changes no statement: a window without the segment does not join the next one.
+    async fn send(&mut self) {
+        if !self.batch.is_empty() {
+            let sent = tokio::time::timeout(APPEND_TIMEOUT, self.shard.append(&self.batch)).await;
+            let failed = match sent {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(error.to_string()),
+                Err(_) => Some("no answer in time".to_owned()),
+            };
+            self.state.shard_down.store(failed.is_some(), Ordering::Relaxed);
+            metrics::gauge!("shard_up", "shard" => "local").set(if failed.is_some() { 0.0 } else { 1.0 });
+            if let Some(error) = failed {
+                tracing::warn!(%error, segments = self.batch.len(), "segments were not appended; their readers will be filled");
+            }
+        }
+        self.batch.clear();
+    }
+
+    /// Follows `log` until stopped.
+    pub async fn run(mut self, log: Arc<dyn Log>, mut stop: Stop) {
+        let (mut backoff, mut reader, mut events) = (Backoff::default(), None, Vec::new());
+        while !*stop.borrow() {
+            let due = self.due();
+            let step = tokio::select! {
+                step = self.step(&*log, &mut reader, &mut events) => step,
+                () = due => self.flush().await.map_err(|error| error.to_string()),
+                () = stopped(&mut stop) => return,
+            };
+            match step {
+                Ok(()) => backoff.reset(),
+                Err(error) => {
+                    tracing::warn!(error, position = self.round.from.0, "compacting failed; trying again");
+                    tokio::time::sleep(backoff.pause()).await;
+                }
+            }
+        }
+    }
+
+    /// Returns once the oldest event of the round is as old as a round may be.
+    fn due(&self) -> impl Future<Output = ()> + use<> {
+        let age = Duration::from_millis(self.tuning.borrow().settings.flush_max_age_ms);
+        let (begun, mut tuning) = (self.round.begun, self.tuning.clone());
+        async move {
+            match begun {
+                Some(begun) => tokio::time::sleep_until(begun + age).await,
+                // Nothing to flush; the tuning may change what a round is, which the next turn sees.
+                None => drop(tuning.changed().await),
+            }
+        }
+    }
+
+    /// Reads what comes next, where nothing read waits to be taken in, and takes it in.
+    async fn step(
+        &mut self,
+        log: &dyn Log,
+        reader: &mut Option<Box<dyn LogReader>>,
+        events: &mut Vec<NumberedEvent>,
+    ) -> Result<(), String> {
+        if events.is_empty() {
+            let follow = match reader {
+                Some(reader) => reader,
+                None => match log.follow(self.round.to).await {
+                    Ok(new) => reader.insert(new),
+                    Err(LogError::Trimmed { oldest }) => {
+                        self.skip_to(oldest);
+                        return Ok(());
+                    }
+                    Err(error) => return Err(error.to_string()),
+                },
+            };
+            match follow.next().await {
+                Ok(next) => *events = next,
+                Err(LogError::Undecodable { position, .. }) => {
+                    self.flush().await.map_err(|error| error.to_string())?;
+                    self.skip_to(position);
+                    return Ok(());
+                }
+                Err(error) => {
+                    *reader = None;
+                    return Err(error.to_string());
+                }
+            }
+        }
+        self.take(events).await.map_err(|error| error.to_string())?;
+        events.clear();
+        Ok(())
+    }
+}

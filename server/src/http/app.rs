@@ -1,0 +1,35 @@
+//! What every request of a process shares.
+
+use tributary_engine::Engine;
+
+use super::limits::Limits;
+use super::settings::Settings;
+use super::tokens::Tokens;
+
+/// What every request of a process shares.
+pub struct App {
+    /// The node.
+    pub engine: Engine,
+    /// What the server was told.
+    pub settings: Settings,
+    /// Makes and verifies access tokens.
+    pub tokens: Tokens,
+    /// The rate limits.
+    pub limits: Limits,
+    /// Renders the metrics as Prometheus text.
+    pub metrics: Box<dyn Fn() -> String + Send + Sync>,
+}
+
+impl App {
+    /// `token_key` is the same on all nodes.
+    pub fn new(
+        settings: Settings,
+        engine: Engine,
+        token_key: &[u8; 32],
+        metrics: impl Fn() -> String + Send + Sync + 'static,
+    ) -> Self {
+        let tokens = Tokens::new(token_key, &settings);
+        let limits = Limits::new(settings.requests_per_second, settings.posts_per_minute);
+        Self { engine, settings, tokens, limits, metrics: Box::new(metrics) }
+    }
+}

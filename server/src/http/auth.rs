@@ -1,0 +1,45 @@
+//! The doors of routes: who may come in. A good token is counted against its user's rate; everybody else
+//! against the address.
+
+use std::net::IpAddr;
+
+use http::header::{AUTHORIZATION, HeaderMap};
+
+use super::app::App;
+use super::problem::Fault;
+use super::request;
+use super::tokens::{Caller, TokenError};
+
+/// Whoever the token names.
+pub fn caller(app: &App, headers: &HeaderMap, address: IpAddr) -> Result<Caller, Fault> {
+    match token(headers).and_then(|token| verified(app, token)) {
+        Ok(caller) => app.limits.user(caller.id).map(|()| caller),
+        Err(fault) => app.limits.address(address).and(Err(fault)),
+    }
+}
+
+/// The caller, if it is an operator.
+pub fn operator(caller: Caller) -> Result<Caller, Fault> {
+    if caller.operator {
+        return Ok(caller);
+    }
+    Err(Fault::new(http::StatusCode::FORBIDDEN, "operator_required", "only operators may do this"))
+}
+
+fn token(headers: &HeaderMap) -> Result<&str, Fault> {
+    let missing = || Fault::unauthorized("token_missing", "send Authorization: Bearer with an access token");
+    let value = request::header(headers, &AUTHORIZATION)?.ok_or_else(missing)?;
+    let value = std::str::from_utf8(value).map_err(|_| missing())?;
+    let (scheme, token) = value.split_once(' ').ok_or_else(missing)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(missing());
+    }
+    Ok(token.trim_matches(' '))
+}
+
+fn verified(app: &App, token: &str) -> Result<Caller, Fault> {
+    app.tokens.verify(token).map_err(|error| match error {
+        TokenError::Expired => Fault::unauthorized("token_expired", "the access token has expired"),
+        TokenError::Invalid => Fault::unauthorized("token_invalid", "the access token is not valid"),
+    })
+}

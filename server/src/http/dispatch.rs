@@ -1,0 +1,89 @@
+//! From a request to its route: role, method, door, body, handler, in this order, so that the cheapest refusal
+//! comes first and nothing is read for somebody who may not ask.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue};
+use http::{Method, Request, StatusCode};
+use hyper::body::Incoming;
+
+use super::app::App;
+use super::problem::Fault;
+use super::respond::{self, Answer};
+use super::router::{self, Call, Door, Resource};
+use super::{address, auth, idempotency, request};
+
+/// A request as it came in, with what was found out about it at once.
+pub struct Inbound {
+    /// What requests share.
+    pub app: Arc<App>,
+    /// The request.
+    pub request: Request<Incoming>,
+    /// The other end of the connection.
+    pub peer: IpAddr,
+    /// The resource of its path, with the path's id.
+    pub found: Option<(&'static Resource, Box<str>)>,
+}
+
+impl Inbound {
+    /// Finds the resource.
+    pub fn new(app: Arc<App>, request: Request<Incoming>, peer: IpAddr) -> Self {
+        let found = router::find(request.uri().path());
+        Self { app, request, peer, found }
+    }
+}
+
+/// Answers a request.
+pub async fn dispatch(inbound: Inbound) -> Answer {
+    answered(inbound).await.unwrap_or_else(Fault::into_answer)
+}
+
+async fn answered(inbound: Inbound) -> Result<Answer, Fault> {
+    let Inbound { app, request, peer, found } = inbound;
+    let address = address::caller(peer, request.headers(), &app.settings.trusted_proxies);
+    let Some((resource, id)) = found.filter(|(resource, _)| app.settings.api || resource.is_probe()) else {
+        app.limits.address(address)?;
+        return page(&app, &request);
+    };
+    let Some(door) = resource.door(request.method()) else {
+        app.limits.address(address)?;
+        return Err(Fault::method(&resource.allow));
+    };
+    let caller = match door {
+        Door::Probe(_) => None,
+        Door::Guest(_) => {
+            app.limits.address(address)?;
+            None
+        }
+        Door::User(_) => Some(auth::caller(&app, request.headers(), address)?),
+        Door::Operator(_) => Some(auth::operator(auth::caller(&app, request.headers(), address)?)?),
+    };
+    let (parts, body) = request.into_parts();
+    let reads = parts.method == Method::GET || parts.method == Method::HEAD;
+    let body = if reads { Bytes::new() } else { request::body(body, &app.settings.bounds).await? };
+    let key = if reads || caller.is_none() { None } else { idempotency::client_key(&parts, &body)? };
+    let call = Call { app, parts, id, body, key };
+    match (door, caller) {
+        (Door::Probe(handler) | Door::Guest(handler), _) => handler(call).await,
+        (Door::User(handler) | Door::Operator(handler), Some(caller)) => handler(call, caller).await,
+        (Door::User(_) | Door::Operator(_), None) => Err(Fault::mistake("a door let nobody in")),
+    }
+}
+
+/// A static page, where there is one. Pages run nothing but their own files.
+fn page(app: &App, request: &Request<Incoming>) -> Result<Answer, Fault> {
+    let path = request.uri().path();
+    let Some(asset) = (app.settings.pages)(path).filter(|_| app.settings.api) else {
+        return Err(Fault::unknown("unknown_route", "there is nothing at this path"));
+    };
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        return Err(Fault::method("GET, HEAD"));
+    }
+    let mut answer = respond::bytes(StatusCode::OK, asset.content_type, Bytes::from_static(asset.bytes));
+    let policy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+    answer.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    Ok(answer)
+}

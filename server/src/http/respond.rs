@@ -1,0 +1,101 @@
+//! Answers: JSON as interface shapes. Posts are bytes already; they are joined, not serialised again.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Response, StatusCode};
+use http_body_util::Full;
+use serde::Serialize;
+use tributary_engine::cache::RenderedPost;
+use tributary_engine::model::{User, UserId};
+use tributary_engine::read::Page;
+
+/// What every request ends in.
+pub type Answer = Response<Full<Bytes>>;
+
+/// An answer with a body of this type.
+pub fn bytes(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    answer
+}
+
+/// JSON that is rendered already.
+pub fn rendered(status: StatusCode, body: Vec<u8>) -> Answer {
+    bytes(status, "application/json", body)
+}
+
+/// A value as JSON.
+pub fn json(status: StatusCode, value: &impl Serialize) -> Answer {
+    rendered(status, serde_json::to_vec(value).expect("the shapes of the interface are JSON"))
+}
+
+/// 204.
+pub fn nothing() -> Answer {
+    let mut answer = Response::new(Full::default());
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    answer
+}
+
+/// A user as clients see it.
+#[derive(Serialize)]
+pub struct UserBody<'a> {
+    id: String,
+    handle: &'a str,
+    name: &'a str,
+    followers: u64,
+    following: u64,
+    created_at: String,
+}
+
+impl<'a> From<&'a User> for UserBody<'a> {
+    fn from(user: &'a User) -> Self {
+        Self {
+            id: user.card.id.to_string(),
+            handle: user.card.handle.as_str(),
+            name: &user.card.name,
+            followers: user.followers,
+            following: user.following,
+            created_at: UserId::created_at(user.card.id).to_string(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct PageBody<T> {
+    items: Vec<T>,
+    next: Option<String>,
+}
+
+/// A page of anything, with `shape` making the JSON of each item.
+pub fn page<'a, T, S: Serialize>(page: &'a Page<T>, shape: impl Fn(&'a T) -> S) -> Answer {
+    json(StatusCode::OK, &PageBody { items: page.items.iter().map(shape).collect(), next: page.next.clone() })
+}
+
+/// A page of posts.
+pub fn posts(page: &Page<Arc<RenderedPost>>) -> Answer {
+    let mut body = Vec::with_capacity(64 + page.items.iter().map(|post| post.weight()).sum::<usize>());
+    body.extend_from_slice(br#"{"items":["#);
+    joined(&mut body, &page.items, |body, post| post.write_json(body));
+    body.extend_from_slice(br#"],"next":"#);
+    text_or_null(&mut body, page.next.as_deref());
+    body.push(b'}');
+    rendered(StatusCode::OK, body)
+}
+
+/// Appends items with commas between them.
+pub fn joined<T>(body: &mut Vec<u8>, items: &[T], mut write: impl FnMut(&mut Vec<u8>, &T)) {
+    for (n, item) in items.iter().enumerate() {
+        if n > 0 {
+            body.push(b',');
+        }
+        write(body, item);
+    }
+}
+
+/// Appends a JSON string, or null.
+pub fn text_or_null(body: &mut Vec<u8>, text: Option<&str>) {
+    serde_json::to_writer(body, &text).expect("a string is JSON, and a Vec takes every write");
+}

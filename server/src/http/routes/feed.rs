@@ -1,0 +1,115 @@
+//! The home timeline, as its reader and as operators see it.
+
+use std::time::Instant;
+
+use http::StatusCode;
+use tributary_engine::model::UserId;
+use tributary_engine::read::{Feed, FeedItem};
+
+use crate::http::problem::Fault;
+use crate::http::request;
+use crate::http::respond::{self, Answer, joined, text_or_null};
+use crate::http::router::Call;
+use crate::http::tokens::Caller;
+
+/// `GET /v1/feed`
+pub async fn home(call: Call, caller: Caller) -> Result<Answer, Fault> {
+    let feed = read(&call, caller.id).await?;
+    Ok(respond::rendered(StatusCode::OK, rendered(&feed, |body, item| item.post.write_json(body), None)))
+}
+
+/// `GET /v1/operator/feed/{id}`
+pub async fn of_reader(call: Call, _operator: Caller) -> Result<Answer, Fault> {
+    let reader: UserId = request::id(&call.id)?;
+    call.app.engine.user(reader, reader).await?;
+    let started = Instant::now();
+    let feed = read(&call, reader).await?;
+    let took_us = started.elapsed().as_micros() as u64;
+    Ok(respond::rendered(StatusCode::OK, rendered(&feed, with_source, Some(took_us))))
+}
+
+async fn read(call: &Call, reader: UserId) -> Result<Feed, Fault> {
+    let page = request::page(&call.parts)?;
+    Ok(match request::parameter(&call.parts, "since")? {
+        Some(fresh) => call.app.engine.home_since(reader, &fresh, &page).await?,
+        None => call.app.engine.home(reader, &page).await?,
+    })
+}
+
+/// The item's post with one more field, where the engine had its entry from.
+fn with_source(body: &mut Vec<u8>, item: &FeedItem) {
+    item.post.write_json(body);
+    let end = body.pop();
+    debug_assert_eq!(end, Some(b'}'), "a post is an object");
+    body.extend_from_slice(br#","from":""#);
+    body.extend_from_slice(item.from.name().as_bytes());
+    body.extend_from_slice(br#""}"#);
+}
+
+fn rendered(feed: &Feed, item: impl FnMut(&mut Vec<u8>, &FeedItem), took_us: Option<u64>) -> Vec<u8> {
+    let posts: usize = feed.items.iter().map(|item| item.post.weight()).sum();
+    let mut body = Vec::with_capacity(posts + 22 * feed.liked.len() + 512);
+    body.extend_from_slice(br#"{"items":["#);
+    joined(&mut body, &feed.items, item);
+    body.extend_from_slice(br#"],"liked":["#);
+    joined(&mut body, &feed.liked, |body, id| {
+        body.push(b'"');
+        body.extend_from_slice(id.to_string().as_bytes());
+        body.push(b'"');
+    });
+    body.extend_from_slice(br#"],"next":"#);
+    text_or_null(&mut body, feed.next.as_deref());
+    body.extend_from_slice(br#","fresh":"#);
+    text_or_null(&mut body, Some(&feed.fresh));
+    if feed.gap {
+        body.extend_from_slice(br#","gap":true"#);
+    }
+    if let Some(took_us) = took_us {
+        body.extend_from_slice(format!(r#","took_us":{took_us}"#).as_bytes());
+    }
+    body.push(b'}');
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tributary_engine::cache::RenderedPost;
+    use tributary_engine::model::{Millis, Position, Post, PostId, UserCard};
+    use tributary_engine::read::Source;
+
+    use super::*;
+
+    fn feed() -> Feed {
+        let at = Millis(1_763_000_000_000);
+        let card = UserCard { id: UserId::new(at, 1, 0), handle: "ann".parse().unwrap(), name: "A \"n\" n".into() };
+        let post =
+            |n: u16| Post { id: PostId::new(at, 1, n), author: card.clone(), text: "x\n".into(), likes: u64::from(n) };
+        let item = |n| FeedItem { post: Arc::new(RenderedPost::new(&post(n), Position::ZERO)), from: Source::Ring };
+        Feed {
+            items: vec![item(2), item(1)],
+            liked: vec![PostId::new(at, 1, 2)],
+            next: None,
+            fresh: "f".to_owned(),
+            gap: false,
+        }
+    }
+
+    #[test]
+    fn a_feed_is_one_json_object() {
+        let body = rendered(&feed(), |body, item| item.post.write_json(body), None);
+        let value: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(value["items"].as_array().unwrap().len(), 2);
+        assert_eq!(value["liked"][0], value["items"][0]["id"]);
+        assert!(value["next"].is_null() && value["fresh"] == "f" && value.get("gap").is_none());
+    }
+
+    #[test]
+    fn operators_see_sources_time_and_gaps() {
+        let body = rendered(&Feed { gap: true, next: Some("n".to_owned()), ..feed() }, with_source, Some(7));
+        let value: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((&value["items"][1]["from"], &value["items"][1]["likes"]), (&"ring".into(), &1.into()));
+        assert!(value["gap"] == true && value["took_us"] == 7 && value["next"] == "n");
+    }
+}
