@@ -1,7 +1,7 @@
 //! A whole server in this process, on a free port and a temporary folder, and clients that talk to it over a
 //! real socket. Whatever a test asks: an answer without a request id, or a 500, fails it.
 
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unused_imports, reason = "each test file uses its part")]
 
 mod client;
 mod server;

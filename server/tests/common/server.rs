@@ -2,16 +2,18 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tributary_engine::Engine;
+use tributary_engine::embedded::{EmbeddedLog, EmbeddedStore, ProcessShard};
+use tributary_engine::ports::Clock;
+use tributary_engine::{CacheBytes, Engine, Options, Ports, Roles};
 use tributary_server::http::{Bounds, Settings};
+use tributary_server::telemetry::MetricsHandle;
 
 use super::client::{Client, Session};
 
@@ -48,14 +50,19 @@ pub fn settings() -> Settings {
     }
 }
 
-async fn engine(_folder: &Path) -> Engine {
-    Engine {}
+/// The parts of a node in `folder`.
+pub fn ports(folder: &Path) -> Ports {
+    let store = EmbeddedStore::open(folder, Clock::System).unwrap();
+    let shard = Arc::new(ProcessShard::new(8 << 20, Clock::System));
+    Ports { store: store.clone(), log: Arc::new(EmbeddedLog::new(store)), shard }
 }
 
-/// One recorder a process, as in the server.
-fn metrics() -> PrometheusHandle {
-    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
-    HANDLE.get_or_init(|| PrometheusBuilder::new().install_recorder().unwrap()).clone()
+/// A node in both roles, with small caches.
+pub async fn engine(ports: Ports) -> Engine {
+    let cache = CacheBytes { ring: 1 << 20, windows: 8 << 20, streams: 8 << 20, views: 8 << 20, posts: 8 << 20 };
+    let roles = Roles { api: true, worker: true };
+    let options = Options { roles, cache, follows: 10_000, cursor_key: [9; 32], clock: Clock::System };
+    Engine::start(ports, options).await.unwrap()
 }
 
 impl Server {
@@ -66,7 +73,14 @@ impl Server {
     /// With other settings.
     pub async fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let folder = Arc::new(TempDir::new().unwrap());
-        let engine = engine(folder.path()).await;
+        let engine = engine(ports(folder.path())).await;
+        Self::serve(folder, engine, change).await
+    }
+
+    /// With parts of the test's own making over those in the folder.
+    pub async fn over(decorate: impl FnOnce(Ports) -> Ports, change: impl FnOnce(&mut Settings)) -> Self {
+        let folder = Arc::new(TempDir::new().unwrap());
+        let engine = engine(decorate(ports(folder.path()))).await;
         Self::serve(folder, engine, change).await
     }
 
@@ -76,7 +90,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
-        let (handle, served) = (metrics(), engine.clone());
+        let (handle, served) = (MetricsHandle::install().unwrap(), engine.clone());
         let serving = tokio::spawn(async move {
             tributary_server::http::serve(settings, served, move || handle.render(), &TOKEN_KEY, listener, stopped)
                 .await;
@@ -101,9 +115,10 @@ impl Server {
         self.stop.send_replace(true);
     }
 
-    /// Waits until the server has stopped.
+    /// Waits until the server has stopped, and its engine.
     pub async fn stopped(self) {
         self.begin_stop();
         tokio::time::timeout(Duration::from_secs(20), self.serving).await.expect("a stop in time").unwrap();
+        tokio::time::timeout(Duration::from_secs(20), self.engine.stop()).await.expect("a stop in time");
     }
 }
