@@ -1,5 +1,7 @@
 //! Idempotency keys, HTTP/2, pages, and a stop that finishes what it began.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::time::Duration;

@@ -1,6 +1,8 @@
 //! Hostile clients: whatever is sent, the answer is a 4xx or a closed connection; never a 500, a hang or a
 //! server that is gone.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use common::{Client, Server, Wire};

@@ -92,5 +92,5 @@ pub const HEADER_BYTES: usize = 16 * 1024;
 pub const DROPPED_BODY_BYTES: usize = 1024 * 1024;
 /// HTTP/2 requests at the same time on one connection.
 pub const STREAMS: u32 = 128;
-/// How long a check of health may take.
-pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long all checks of health may take; the engine bounds each.
+pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(4);
