@@ -109,14 +109,10 @@ async fn a_cursor_is_undisturbed_by_what_comes_meanwhile_and_bound_to_its_list()
 async fn since_tells_all_that_was_logged_after_the_page() {
     let server = Server::start().await;
     let (ann, ben, cat) = world(&server).await;
-    ben.publish("before").await;
-    let fresh = eventually(async || {
-        let feed = ann.get("/v1/feed").await.expect(200).json();
-        let fresh = feed["fresh"].as_str().unwrap().to_owned();
-        let nothing_new = items(&since(&ann, &fresh, "").await).is_empty();
-        (texts(items(&feed)) == ["before"] && nothing_new).then_some(fresh)
-    })
-    .await;
+    let before = ben.publish("before").await;
+    let feed = ann.get("/v1/feed").await.expect(200).json();
+    assert_eq!(ids(items(&feed)), [before.as_str()]);
+    let fresh = feed["fresh"].as_str().unwrap();
     let mut expected = Vec::new();
     for n in 0..25 {
         expected.push([&ben, &cat][n % 2].publish(&format!("{n}")).await);
@@ -125,12 +121,14 @@ async fn since_tells_all_that_was_logged_after_the_page() {
     eventually(async || {
         let (mut told, mut more) = (Vec::new(), String::new());
         loop {
-            let page = since(&ann, &fresh, &format!("&limit=10{more}")).await;
+            let page = since(&ann, fresh, &format!("&limit=10{more}")).await;
             assert!(page.get("gap").is_none());
             told.extend(ids(items(&page)));
             let Some(next) = page["next"].as_str() else { break };
             more = format!("&cursor={next}");
         }
+        // The page had it from the store; where it was logged only then, it is told again.
+        told.retain(|id| *id != before);
         (told == expected).then_some(())
     })
     .await;
