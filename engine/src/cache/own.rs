@@ -23,7 +23,7 @@ pub struct Unlogged {
 }
 
 impl Unlogged {
-    /// `post` of `author` was acknowledged here. It may be in the ring by now.
+    /// `post` of `author` was acknowledged here. It may be in the ring by now, or have left it.
     pub fn acknowledged(&self, author: UserId, post: PostId, ring: &SharedRing) {
         // The follower appends to the ring first and removes from here afterwards; so either it is seen there now,
         // or the follower will come by.
@@ -34,7 +34,9 @@ impl Unlogged {
                 break recent;
             }
         };
-        if !newest.ids.contains(&post) {
+        // A replay may acknowledge a post of long ago, which the ring no longer has.
+        let logged = newest.ids.contains(&post) || ring.oldest().is_some_and(|oldest| post < oldest);
+        if !logged {
             posts.entry(author).or_default().push(post);
             self.count.fetch_add(1, Ordering::Relaxed);
         }

@@ -91,7 +91,7 @@ impl Commands {
     /// Own effects, before the event comes back through the log.
     fn show(&self, request: &Request, committed: Option<&Committed>) {
         let actor = request.actor;
-        if let Some(Committed { outcome: Outcome::Posted { post, .. }, replayed: false }) = committed {
+        if let Some(Committed { outcome: Outcome::Posted { post, .. }, .. }) = committed {
             self.tier.unlogged.acknowledged(actor, post.id, &self.tier.ring);
         }
         if let Some(event) = effect(actor, &request.command) {

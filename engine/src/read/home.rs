@@ -26,10 +26,12 @@ impl Reads {
         if !self.tier.reached(from.position).await {
             return self.home_behind(reader, &view, from, page.limit).await;
         }
+        // Before the ring is asked: what comes back through the log meanwhile is then in the ring's answer.
+        let own = self.tier.unlogged.of(reader);
         let present = self.present(reader, &view).await?;
         let position = present.position;
         // One more than a page holds tells whether there is another.
-        let items = self.collect(reader, &view, present, from.before, page.limit + 1).await?;
+        let items = self.collect(reader, &view, (present, own), from.before, page.limit + 1).await?;
         Ok(self.present_page(reader, &view, position, items, page.limit).await?)
     }
 
@@ -49,18 +51,16 @@ impl Reads {
         &self,
         reader: UserId,
         view: &View,
-        present: Present,
+        (present, own): (Present, Vec<PostId>),
         before: PostId,
         count: usize,
     ) -> Result<Vec<FeedItem>, StoreError> {
         let filled = present.slot.take_filled();
         let source = filled.as_ref().map_or(Source::L1, |filled| filled.from);
         metrics::counter!("feed_source_total", "source" => source.name()).increment(1);
-        let own = self.tier.unlogged.of(reader);
         let mut items = Vec::with_capacity(count);
         let mut below = before;
         loop {
-            // Own effects first: a post may come back through the log while the page is made, and then stands in both.
             let (ids, floor) = skeleton(&present, &own, below, count - items.len());
             let Some(&lowest) = ids.last() else {
                 below = below.min(PostId(floor.0.saturating_add(1)));

@@ -22,6 +22,8 @@ impl Reads {
     pub async fn home_since(&self, reader: UserId, fresh: &str, page: &PageRequest) -> Result<Feed, ReadError> {
         let [epoch, after, stamp] = self.signer.open(ListId::Fresh(reader), fresh).ok_or(ReadError::BadCursor)?;
         let view = self.tier.view(reader).await?;
+        // Before the ring is asked, as in `home`.
+        let own = self.tier.unlogged.of(reader);
         let ring = &self.tier.ring;
         let span = match &page.cursor {
             None => {
@@ -51,7 +53,7 @@ impl Reads {
 
         let mut ids = recent.ids;
         if page.cursor.is_none() {
-            ids.extend(self.tier.unlogged.of(reader));
+            ids.extend(own);
             ids.sort_unstable_by(|a, b| b.cmp(a));
             ids.dedup();
         }

@@ -152,6 +152,20 @@ impl Ring {
         Position(self.floor_position.load(Ordering::Acquire))
     }
 
+    /// The post that was logged first of those in it.
+    pub fn oldest(&self) -> Option<PostId> {
+        loop {
+            let floor = self.floor.load(Ordering::Acquire);
+            if floor >= self.end.load(Ordering::Acquire) {
+                return None;
+            }
+            let (id, _) = self.entry(self.slot(floor));
+            if self.still_holds(floor) {
+                return Some(id);
+            }
+        }
+    }
+
     /// Posts in it.
     pub fn len(&self) -> usize {
         let floor = self.floor.load(Ordering::Acquire);

@@ -90,6 +90,14 @@ impl World {
     /// may be there but what others took away meanwhile, and what the reader did is seen at once.
     pub async fn read_behind(&mut self) {
         let reader = self.user();
+        if self.random.bool() {
+            // The worker is ahead of the node, and so are the windows it has appended to.
+            for _ in 0..self.random.usize(0..12) {
+                self.step_between().await;
+            }
+            self.flush_all().await;
+            self.parts.reads.tier.windows.invalidate(reader);
+        }
         let before = self.truth.home(reader);
         let position = self.parts.reads.tier.ring.position();
         self.publish_as(reader).await;

@@ -307,6 +307,14 @@ impl World {
         }
     }
 
+    /// The worker takes in and compacts everything.
+    pub async fn flush_all(&mut self) {
+        self.done.rounds += 1;
+        self.note_events().await;
+        self.flush.take(&self.events).await.unwrap();
+        self.flush.flush().await.unwrap();
+    }
+
     /// A worker that should not: any range, stale or repeated.
     async fn flush_any(&mut self) {
         self.done.rounds += 1;

@@ -1,11 +1,14 @@
 //! The oracle: the pull truth (law 1) computed naively from the same commands. Ordered sets, no cache, no
 //! cleverness: whatever the engine shows is compared with this, to the last entry.
 
+mod lookups;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    AuthorState, Channel, Command, Event, Handle, Heat, Outcome, Post, PostId, Rejection, TuningSettings, UserCard,
-    UserId,
+    Channel, Command, Event, Handle, Heat, Outcome, Post, PostId, Rejection, TuningSettings, UserCard, UserId,
 };
 
 /// A user.
@@ -235,185 +238,5 @@ impl Truth {
 
     fn newest_first(&self, of: impl Fn(UserId) -> bool) -> Vec<PostId> {
         self.posts.iter().rev().filter(|(_, post)| of(post.author)).map(|(&id, _)| id).collect()
-    }
-
-    /// The whole home timeline of `reader`, newest first (law 1).
-    pub fn home(&self, reader: UserId) -> Vec<PostId> {
-        self.newest_first(|author| {
-            (author == reader || self.follows.contains(&(reader, author)))
-                && !self.mutes.contains(&(reader, author))
-                && self.unblocked(reader, author)
-        })
-    }
-
-    /// As [`home`](Self::home), whatever is muted or blocked.
-    pub fn home_all(&self, reader: UserId) -> Vec<PostId> {
-        self.newest_first(|author| author == reader || self.follows.contains(&(reader, author)))
-    }
-
-    /// An author's posts, newest first.
-    pub fn posts_by(&self, author: UserId) -> Vec<PostId> {
-        self.newest_first(|writer| writer == author)
-    }
-
-    /// A post as anyone sees it; none if it is unknown or removed.
-    pub fn post(&self, id: PostId) -> Option<Post> {
-        let Written { author, text, .. } = self.posts.get(&id)?;
-        Some(Post { id, author: self.users[author].card.clone(), text: text.clone(), likes: self.likes(id) })
-    }
-
-    /// A post as `caller` sees it: none also where a block either way hides it.
-    pub fn visible_post(&self, caller: UserId, id: PostId) -> Option<Post> {
-        self.visible_author(caller, id)?;
-        self.post(id)
-    }
-
-    /// The channel of a post that exists.
-    pub fn channel(&self, id: PostId) -> Option<Channel> {
-        self.posts.get(&id).map(|post| post.channel)
-    }
-
-    /// How many like a post.
-    pub fn likes(&self, post: PostId) -> u64 {
-        self.likes.range((post, UserId(0))..=(post, UserId(u64::MAX))).count() as u64
-    }
-
-    /// What `user` likes, highest ids first.
-    pub fn likes_of(&self, user: UserId) -> Vec<PostId> {
-        self.likes.iter().rev().filter(|&&(_, who)| who == user).map(|&(post, _)| post).collect()
-    }
-
-    /// Who follows `user`, by rising id.
-    pub fn followers(&self, user: UserId) -> Vec<UserId> {
-        self.follows.iter().filter(|&&(_, followee)| followee == user).map(|&(follower, _)| follower).collect()
-    }
-
-    /// Whom `user` follows, by rising id.
-    pub fn following(&self, user: UserId) -> Vec<UserId> {
-        second(&self.follows, user)
-    }
-
-    /// Whom `user` mutes, by rising id.
-    pub fn mutes(&self, user: UserId) -> Vec<UserId> {
-        second(&self.mutes, user)
-    }
-
-    /// Whom `user` blocks, by rising id.
-    pub fn blocks(&self, user: UserId) -> Vec<UserId> {
-        second(&self.blocks, user)
-    }
-
-    /// Who blocks `user`, by rising id.
-    pub fn blocked_by(&self, user: UserId) -> Vec<UserId> {
-        self.blocks.iter().filter(|&&(_, blocked)| blocked == user).map(|&(blocker, _)| blocker).collect()
-    }
-
-    /// Every user, by rising id.
-    pub fn user_ids(&self) -> Vec<UserId> {
-        self.users.keys().copied().collect()
-    }
-
-    /// Every post that exists, by rising id.
-    pub fn post_ids(&self) -> Vec<PostId> {
-        self.posts.keys().copied().collect()
-    }
-
-    /// Every author that ever posted on pull, with its newest pull post, though it be removed by now.
-    pub fn pull_authors(&self) -> Vec<(UserId, PostId)> {
-        self.newest_pull.iter().map(|(&author, &post)| (author, post)).collect()
-    }
-
-    /// The present version of the tuning.
-    pub fn version(&self) -> u64 {
-        self.tunings.len() as u64
-    }
-
-    /// The present tuning.
-    pub fn tuning(&self) -> TuningSettings {
-        *self.tunings.last().expect("there is a tuning from the start")
-    }
-
-    /// An author as operators see it, its heat reckoned against the present tuning.
-    pub fn author(&self, id: UserId) -> Option<AuthorState> {
-        let person = self.users.get(&id)?;
-        let followers = self.followers(id).len() as u64;
-        let heat = person.heat.with_followers(followers, &self.tuning());
-        Some(AuthorState { card: person.card.clone(), followers, heat })
-    }
-}
-
-fn second(pairs: &BTreeSet<(UserId, UserId)>, first: UserId) -> Vec<UserId> {
-    pairs.range((first, UserId(0))..=(first, UserId(u64::MAX))).map(|&(_, second)| second).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ANN: UserId = UserId(1);
-    const BEN: UserId = UserId(2);
-
-    fn two() -> Truth {
-        let mut truth = Truth::new();
-        for (id, handle) in [(ANN, "ann"), (BEN, "ben")] {
-            truth.make_user(id, &handle.parse().unwrap(), handle);
-        }
-        truth
-    }
-
-    fn posted(truth: &mut Truth, author: UserId, id: u64) {
-        let card = truth.users[&author].card.clone();
-        let post = Post { id: PostId(id), author: card, text: "x".into(), likes: 0 };
-        truth.apply(author, &Command::Publish { text: "x".into() }, &Outcome::Posted { post, channel: Channel::Push });
-    }
-
-    #[test]
-    fn a_timeline_is_what_one_follows_and_oneself_newest_first() {
-        let mut truth = two();
-        posted(&mut truth, ANN, 10);
-        posted(&mut truth, BEN, 11);
-        posted(&mut truth, ANN, 12);
-        assert_eq!(truth.home(ANN), [PostId(12), PostId(10)]);
-        truth.apply(ANN, &Command::Follow { user: BEN, limit: 0 }, &Outcome::Done);
-        assert_eq!(truth.home(ANN), [PostId(12), PostId(11), PostId(10)]);
-        truth.apply(ANN, &Command::Mute { user: BEN }, &Outcome::Done);
-        assert_eq!(truth.home(ANN), [PostId(12), PostId(10)]);
-        assert_eq!(truth.home_all(ANN).len(), 3);
-    }
-
-    #[test]
-    fn to_the_blocked_the_blocker_looks_absent() {
-        let mut truth = two();
-        posted(&mut truth, ANN, 10);
-        posted(&mut truth, BEN, 11);
-        truth.apply(BEN, &Command::Follow { user: ANN, limit: 0 }, &Outcome::Done);
-        let event = truth.apply(ANN, &Command::Block { user: BEN }, &Outcome::Done);
-        assert_eq!(event, Some(Event::Blocked { user: ANN, target: BEN }));
-        assert!(truth.following(BEN).is_empty());
-        let by_ben = |command| truth.predict(BEN, &command);
-        for command in
-            [Command::Follow { user: ANN, limit: 0 }, Command::Mute { user: ANN }, Command::Block { user: ANN }]
-        {
-            assert_eq!(by_ben(command), Err(Rejection::UnknownUser));
-        }
-        assert_eq!(by_ben(Command::Like { post: PostId(10) }), Err(Rejection::UnknownPost));
-        assert_eq!(by_ben(Command::Remove { post: PostId(10) }), Err(Rejection::UnknownPost));
-        assert_eq!(by_ben(Command::Unfollow { user: ANN }), Ok(()));
-        assert_eq!(truth.predict(ANN, &Command::Like { post: PostId(11) }), Err(Rejection::UnknownPost));
-        assert_eq!(truth.predict(ANN, &Command::Follow { user: BEN, limit: 0 }), Err(Rejection::Blocked));
-        assert_eq!(truth.predict(ANN, &Command::Mute { user: BEN }), Ok(()));
-        assert_eq!(truth.visible_post(BEN, PostId(10)), None);
-        assert!(truth.visible_post(ANN, PostId(10)).is_some());
-    }
-
-    #[test]
-    fn heat_is_reckoned_when_followers_change_and_keeps_its_memory() {
-        let mut truth = two();
-        let settings = TuningSettings { enter_followers: 1, leave_followers: 0, ..TuningSettings::default() };
-        truth.tunings.push(settings);
-        truth.apply(ANN, &Command::Follow { user: BEN, limit: 0 }, &Outcome::Done);
-        truth.apply(ANN, &Command::Unfollow { user: BEN }, &Outcome::Done);
-        assert!(truth.author(BEN).unwrap().heat.hot, "leave_followers = 0 is never left");
-        assert!(!truth.author(ANN).unwrap().heat.hot);
     }
 }
