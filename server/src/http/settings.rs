@@ -70,6 +70,8 @@ pub struct Bounds {
     pub body: Duration,
     /// From the end of the headers to the answer.
     pub request: Duration,
+    /// How long a peer may take no byte of what it is sent.
+    pub write: Duration,
     /// What requests in flight get to finish at shutdown.
     pub drain: Duration,
 }
@@ -81,6 +83,7 @@ impl Default for Bounds {
             headers: Duration::from_secs(30),
             body: Duration::from_secs(5),
             request: Duration::from_secs(10),
+            write: Duration::from_secs(30),
             drain: Duration::from_secs(10),
         }
     }
