@@ -1,5 +1,7 @@
 //! Who may come in: the login of developers, access tokens, operators' doors, rate limits.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use common::{Server, TOKEN_KEY};

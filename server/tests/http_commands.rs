@@ -1,10 +1,12 @@
 //! Idempotency keys, HTTP/2, pages, and a stop that finishes what it began.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::time::Duration;
 
-use common::{Client, Server, Wire};
+use common::{Client, Server, Wire, eventually, texts};
 use serde_json::json;
 use tokio::task::JoinSet;
 use tributary_server::http::Asset;
@@ -93,6 +95,32 @@ async fn of_the_same_request_many_times_at_once_one_takes_effect() {
         assert!(bodies.windows(2).all(|pair| pair[0] == pair[1]));
     }
     assert_eq!(ann.feed_texts().await.len(), 5);
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_finds_its_command_whole_or_not_at_all() {
+    let server = Server::start().await;
+    let ann = server.sign_in("ann").await;
+    for n in 0..30 {
+        let (body, key) = (json!({"text": n.to_string()}), format!("key-{n}"));
+        let head = format!("POST /v1/posts HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n", ann.token);
+        let text = body.to_string();
+        let rest = format!(
+            "idempotency-key: {key}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{text}",
+            text.len()
+        );
+        let mut wire = Wire::open(server.address).await;
+        wire.send(format!("{head}{rest}")).await;
+        drop(wire);
+        eventually(async || {
+            let reply = ann.post("/v1/posts", &body).key(&key).await;
+            if reply.status == 409 { None } else { Some(reply.expect(201)) }
+        })
+        .await;
+    }
+    let posts = ann.all(&format!("/v1/users/{}/posts", ann.id), 100).await;
+    let expected: Vec<String> = (0..30).rev().map(|n| n.to_string()).collect();
+    assert_eq!(texts(&posts), expected, "each exactly once");
 }
 
 #[tokio::test]

@@ -1,7 +1,11 @@
 //! Hostile clients: whatever is sent, the answer is a 4xx or a closed connection; never a 500, a hang or a
 //! server that is gone.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
+
+use std::time::Duration;
 
 use common::{Client, Server, Wire};
 use serde_json::json;
@@ -319,4 +323,42 @@ async fn a_crowd_of_broken_connections_leaves_the_server_serving() {
     }
     crowd.join_all().await;
     alive(&server).await;
+}
+
+#[tokio::test]
+async fn whoever_never_reads_is_given_up() {
+    let server = Server::with(|settings| {
+        settings.bounds.connections = 3;
+        settings.bounds.write = Duration::from_millis(300);
+    })
+    .await;
+    let ann = server.sign_in("ann").await;
+    for _ in 0..100 {
+        ann.publish(&"😀".repeat(2_000)).await;
+    }
+    let request = format!("GET /v1/feed?limit=100 HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\r\n", ann.token);
+    let (mut first, mut second) = (Wire::open(server.address).await, Wire::open(server.address).await);
+    for wire in [&mut first, &mut second] {
+        wire.send(request.repeat(30)).await;
+    }
+    // Their places are free again, or these would wait for ever.
+    let (mut third, mut fourth) = (Wire::open(server.address).await, Wire::open(server.address).await);
+    for wire in [&mut third, &mut fourth] {
+        wire.send("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await;
+        wire.until("}").await;
+    }
+}
+
+#[tokio::test]
+async fn more_connections_than_the_bound_wait_for_a_place() {
+    let server = Server::with(|settings| settings.bounds.connections = 1).await;
+    let health = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+    let (mut first, mut second) = (Wire::open(server.address).await, Wire::open(server.address).await);
+    first.send(health).await;
+    first.until("}").await;
+    second.send(health).await;
+    let waits = tokio::time::timeout(Duration::from_millis(100), second.until("}")).await;
+    assert!(waits.is_err(), "the second was served beside the first");
+    drop(first);
+    second.until("}").await;
 }

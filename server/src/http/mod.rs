@@ -11,6 +11,7 @@ mod dispatch;
 mod idempotency;
 mod layers;
 mod limits;
+mod patience;
 mod problem;
 mod request;
 mod respond;

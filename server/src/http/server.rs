@@ -19,6 +19,7 @@ use tower::{Service, service_fn};
 use super::app::App;
 use super::dispatch::Inbound;
 use super::layers::{Answers, stack};
+use super::patience::Patient;
 use super::settings::{Bounds, HEADER_BYTES, STREAMS};
 
 /// Pause after a failed accept (no file descriptor is free, say): trying again at once would only spin.
@@ -94,10 +95,11 @@ async fn connection(
     stream: TcpStream,
     peer: IpAddr,
 ) {
-    let patience = app.settings.bounds.headers;
+    let Bounds { headers: patience, write, .. } = app.settings.bounds;
     let asked = Arc::new(AtomicBool::new(false));
     let service = TowerToHyperService::new(requests(app, stack(), peer, Arc::clone(&asked)));
-    let serving = watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
+    let serving =
+        watcher.watch(builder.serve_connection(TokioIo::new(Patient::new(stream, write)), service).into_owned());
     tokio::pin!(serving);
     let ended = match tokio::time::timeout(patience, &mut serving).await {
         Ok(ended) => ended,

@@ -70,6 +70,8 @@ pub struct Bounds {
     pub body: Duration,
     /// From the end of the headers to the answer.
     pub request: Duration,
+    /// How long a peer may take no byte of what it is sent.
+    pub write: Duration,
     /// What requests in flight get to finish at shutdown.
     pub drain: Duration,
 }
@@ -81,6 +83,7 @@ impl Default for Bounds {
             headers: Duration::from_secs(30),
             body: Duration::from_secs(5),
             request: Duration::from_secs(10),
+            write: Duration::from_secs(30),
             drain: Duration::from_secs(10),
         }
     }
@@ -92,5 +95,5 @@ pub const HEADER_BYTES: usize = 16 * 1024;
 pub const DROPPED_BODY_BYTES: usize = 1024 * 1024;
 /// HTTP/2 requests at the same time on one connection.
 pub const STREAMS: u32 = 128;
-/// How long a check of health may take.
-pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long all checks of health may take; the engine bounds each.
+pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(4);

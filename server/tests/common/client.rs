@@ -1,5 +1,7 @@
 //! A client of the REST API.
 
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -122,6 +124,17 @@ impl Session {
     pub async fn feed_texts(&self) -> Vec<String> {
         let feed = self.get("/v1/feed?limit=100").await.expect(200).json();
         texts(feed["items"].as_array().unwrap())
+    }
+}
+
+/// What `look` finds, once it does: what others do comes through the log, in its own time.
+pub async fn eventually<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "it never came to be");
     }
 }
 
