@@ -81,7 +81,7 @@ impl World {
         let mut random = fastrand::Rng::with_seed(1);
         let users =
             (0..AUTHORS as u64).map(|n| UserId::new(Millis(1_700_000_000_000 + n), random.u16(..1_024), 0)).collect();
-        let bytes = 2 * POSTS * BYTES_PER_ENTRY;
+        let bytes = (POSTS + POSTS / 16) * BYTES_PER_ENTRY;
         let (ring, writer) = Ring::new(bytes, Position::ZERO);
         let chains = Chains { heads: vec![END; AUTHORS], posts: Vec::with_capacity(2 * POSTS) };
         let mut world = Self { random, users, chains, ring, writer, clock: 1_790_000_000_000 };
@@ -174,6 +174,8 @@ fn turns(reads: usize, mut ours: impl FnMut(usize), mut theirs: impl FnMut(usize
 
 fn main() {
     let mut world = World::new();
+    let authors = world.chains.heads.iter().filter(|head| **head != END).count();
+    println!("{} of {POSTS} posts by {authors} authors are in the ring", world.ring.len());
     println!("{AUTHORS} authors, {POSTS} posts, {} readers of {FOLLOWEES}; medians of {TURNS} turns", READERS);
     println!("{:<44} {:>11} {:>11} {:>18} {:>8}", "", "engine", "other", "engine", "ratio");
     let readers: Vec<(Vec<u32>, AuthorSet)> = (0..READERS).map(|_| world.reader(FOLLOWEES)).collect();
@@ -186,8 +188,8 @@ fn main() {
         let (a, b) = turns(
             4_000,
             |n| {
-                let recent = world.ring.snapshot().newest(&readers[order[n % READERS]].1, Position::ZERO, count);
-                black_box(&recent);
+                let set = &readers[order[n % READERS]].1;
+                black_box(world.ring.snapshot().newest(set, Position::ZERO, count).expect("the ring holds it"));
             },
             |n| {
                 world.chains.merge(&readers[order[n % READERS]].0, count, &mut other);

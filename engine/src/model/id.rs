@@ -53,10 +53,11 @@ impl UserId {
         Self(self.0 + 1)
     }
 
-    /// Spreads ids over 64 bits, for hash tables: Fibonacci hashing (Knuth, TAOCP 3, 6.4).
+    /// Spreads ids evenly over 64 bits, for hash tables: the finalizer of MurmurHash3 (A. Appleby).
     pub const fn spread(self) -> u64 {
-        let mixed = (self.0 ^ (self.0 >> 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        mixed ^ (mixed >> 29)
+        let x = (self.0 ^ (self.0 >> 33)).wrapping_mul(0xFF51_AFD7_ED55_8CCD);
+        let x = (x ^ (x >> 33)).wrapping_mul(0xC4CE_B9FE_1A85_EC53);
+        x ^ (x >> 33)
     }
 
     /// The reader slot, 0 to 4,095: the unit in which readers are shared out among shards and workers.

@@ -1,8 +1,12 @@
 //! The merge: the newest posts of a set of authors out of the ring.
 //!
 //! Two ways, by what is fewer. Few posts since: scan them, test each author against the set. Few authors: look at
-//! each author's newest post, keep the authors that can be on the page, and walk only these. A heap over all chains,
-//! the textbook's way, touches every author's entry; here the bound of the page comes first, by selection.
+//! each author's newest post, keep the authors that can be on the page, and merge these with a heap. The textbook's
+//! heap holds every author; here the bound of the page comes first, by selection, and a head carries its post's id, so
+//! that an author who is not on the page costs one cache line.
+
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 
 use super::authors::{AuthorSet, Tag};
 use super::ring::{Lapped, Ring, Snapshot, unpack};
@@ -89,24 +93,29 @@ impl Snapshot<'_> {
                 }
             }
         }
-        // A page of `limit` posts ends at or above the `limit`-th newest head.
-        let mut bound = PostId::MIN;
-        if heads.len() >= limit {
-            let (_, last, _) = heads.select_nth_unstable_by(limit - 1, |a, b| b.0.cmp(&a.0));
-            bound = last.0;
+        // Only the authors of the `limit` newest heads can be on the page, and the first of the others ends it.
+        let mut floor = PostId::MIN;
+        if heads.len() > limit {
+            let (_, next, _) = heads.select_nth_unstable_by(limit, |a, b| b.cmp(a));
+            floor = next.0;
             heads.truncate(limit);
         }
-        let mut ids = Vec::with_capacity(2 * heads.len());
-        for (_, index) in heads {
-            // One author's ids fall along its chain, and not more than a page of them can be on the page.
-            let chain = self.chain_from(index, start).map(|(id, _)| id);
-            ids.extend(chain.take_while(|id| *id >= bound).take(limit + 1));
+        let mut heap = BinaryHeap::from(heads);
+        let mut ids = Vec::with_capacity(limit.min(1_024));
+        while let Some(mut newest) = heap.peek_mut() {
+            let (id, index) = *newest;
+            if ids.len() == limit || id < floor {
+                floor = floor.max(id);
+                break;
+            }
+            ids.push(id);
+            // The author's next one; one author's ids fall along its links.
+            match self.chain_from(index, start).nth(1) {
+                Some(next) => *newest = next,
+                None => drop(PeekMut::pop(newest)),
+            }
         }
-        let mut recent = select(ids, limit);
-        if recent.floor == PostId::MIN && bound > PostId::MIN {
-            recent.floor = PostId(bound.0 - 1);
-        }
-        recent
+        Recent { ids, floor }
     }
 
     /// The author's entries from `index` back to `start`.

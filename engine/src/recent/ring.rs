@@ -38,9 +38,9 @@ use crate::model::{Position, PostId, UserId};
 
 /// Heads in a line: 64 bytes, a cache line.
 const LINE: usize = 4;
-/// Entries for each line: half a head an entry. Two-choice lines of four are full up to three quarters before one
-/// overflows, so a ring is as long as it can be while its authors have 2.7 posts in it on average.
-const LINE_SHARE: usize = 8;
+/// Entries for each line: a head an entry. Two-choice lines of four begin to overflow when they are half full, so a
+/// ring is as long as it can be while its authors have two posts in it on average.
+const LINE_SHARE: usize = 4;
 /// 16 for the entry, 4 for its position in the log, and its share of a line of heads.
 pub const BYTES_PER_ENTRY: usize = 16 + 4 + 64 / LINE_SHARE;
 /// The floor rises by one part in so many of the ring at a time, so that readers rarely see it move.
@@ -245,14 +245,15 @@ impl Ring {
     /// ring may still be told.
     pub(super) fn newest(&self, tag: Tag, near: u64) -> Option<(PostId, u64)> {
         let [one, other] = self.lines_of(tag);
-        // An author's head never moves, but where it has left the ring it may come back in the other line.
+        // A head stands in the first line while there is room; it never moves while it is in the ring. What is found
+        // in the first line but has left the ring may have come back in the other.
         let read = |line: usize| {
             let told = self.lines[line].0.iter().find_map(|head| head.read(tag));
             told.map(|(id, link)| (id, unpack(link, near).1))
         };
-        match (read(one), read(other)) {
-            (Some(a), Some(b)) => Some(if a.1 > b.1 { a } else { b }),
-            (a, b) => a.or(b),
+        match read(one) {
+            Some(told) if told.1 >= near => Some(told),
+            old => read(other).or(old),
         }
     }
 
@@ -399,7 +400,7 @@ impl RingWriter {
         fence(Ordering::Release);
     }
 
-    /// The head of `tag`, or a free one in the emptier of its lines, made free where there is none.
+    /// The head of `tag`, or a free one in its lines, made free where there is none.
     fn claim<'a>(&mut self, ring: &'a Ring, tag: Tag, index: u64) -> &'a Head {
         let lines = ring.lines_of(tag).map(|line| &ring.lines[line].0);
         let read = |head: &Head| unpack(head.link.load(Ordering::Relaxed), index);
@@ -409,8 +410,10 @@ impl RingWriter {
         if let Some(own) = both().find(|head| live(head) && read(head).0 == tag) {
             return own;
         }
-        let emptier = lines.iter().min_by_key(|line| line.iter().filter(|head| live(head)).count());
-        if let Some(free) = emptier.and_then(|line| line.iter().find(|head| !live(head))) {
+        // The first line while it is nearly empty, so that most are found there; else the emptier one.
+        let counts = lines.map(|line| line.iter().filter(|head| live(head)).count());
+        let line = lines[usize::from(counts[0] > 1 && counts[1] < counts[0])];
+        if let Some(free) = line.iter().find(|head| !live(head)) {
             return free;
         }
         let oldest = both().min_by_key(|head| read(head).1).expect("a line has heads");
@@ -419,7 +422,7 @@ impl RingWriter {
         oldest
     }
 
-    /// Clears the heads of one line that have left the ring; each line has its turn within an eighth of the ring.
+    /// Clears the heads of one line that have left the ring; each line has its turn within a quarter of the ring.
     fn tidy(&self, index: u64) {
         for head in &self.ring.lines[(index % self.ring.lines.len() as u64) as usize].0 {
             let link = head.link.load(Ordering::Relaxed);
