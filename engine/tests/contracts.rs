@@ -97,7 +97,7 @@ async fn a_faulty_log_loses_nothing_for_those_who_try_again() {
     let folders = Default::default();
     let store = embedded(&folders);
     let inner: Arc<dyn Log> = Arc::new(EmbeddedLog::new(store.clone()));
-    let faults = probable(0.2);
+    let faults = probable(0.4);
     let log = FaultyLog::new(inner.clone(), faults.clone());
     let source = Source::over_store(inner, store);
     let mut reader = log.follow(Position::ZERO).await;
@@ -106,7 +106,7 @@ async fn a_faulty_log_loses_nothing_for_those_who_try_again() {
     }
     let mut reader = reader.unwrap();
     let (mut published, mut told) = (Vec::new(), Vec::new());
-    for count in [1, 40, 7, 200, 3, 90] {
+    for count in [1, 9, 2, 4].repeat(15) {
         let events = (source.make)(count).await;
         while log.publish(&events).await.is_err() {}
         published.extend(events);

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
+use tributary_engine::ports::Clock;
 use tributary_load::import::{self, Batches, Imported};
 use tributary_load::progress::grouped;
 use tributary_load::world::{Origin, Summary, World, made, tsv};
+use tributary_server::{assemble, config::Config};
 
 use crate::{ImportArgs, WorldArgs};
 
@@ -63,7 +65,10 @@ async fn import_with_config(world: &World, args: &ImportArgs) -> Result<Imported
             flag.store(true, Ordering::Relaxed);
         }
     });
-    let store = tributary_engine::embedded::EmbeddedStore::open(&args.config, tributary_engine::ports::Clock::System)?;
+    let config = Config::load(Some(&args.config))?;
+    let store = assemble::store(&config, Clock::System).await?;
+    // The thresholds in force decide the channel of every post that is imported.
+    assemble::sync_tuning(&*store, config.tuning).await.context("putting the configured thresholds in force")?;
     import::import(&*store, world, Batches::default(), &mut || interrupted.load(Ordering::Relaxed)).await
 }
 

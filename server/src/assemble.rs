@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use tributary_engine::embedded::{EmbeddedLog, EmbeddedStore, ProcessShard};
-use tributary_engine::model::{ChangedBy, Command, Outcome, Tuning, UserId};
+use tributary_engine::model::{ChangedBy, Command, CommandKey, Outcome, Request, Tuning, TuningSettings, UserId};
 use tributary_engine::ports::{self, Clock};
 use tributary_engine::{CacheBytes, Engine, Options, Ports};
 
@@ -56,29 +56,58 @@ impl Node {
     /// # Errors
     /// When the store does not answer. Trying again is harmless.
     pub async fn sync_tuning(&self, told: ToldTuning) -> Result<Option<Tuning>> {
-        let last: ToldTuning = match self.store.note(TUNING_NOTE).await? {
-            Some(note) => serde_json::from_str(&note).context("what the configuration last said cannot be read")?,
-            None => ToldTuning::default(),
-        };
-        let said = told.after(last);
-        if said == last {
-            return Ok(None);
-        }
-        let present = self.engine.tuning().await.context("the present tuning cannot be read")?.settings;
-        let settings = told.applied(last, present);
-        let tuned = if settings == present { None } else { Some(self.tune(settings).await?) };
-        // Only now: an interrupted sync is repeated, and then finds the version already made.
-        self.store.set_note(TUNING_NOTE, &serde_json::to_string(&said)?).await?;
-        Ok(tuned)
+        let present = self.engine.tuning().await.context("the present tuning cannot be read")?;
+        sync(&*self.store, told, present.settings, async |settings| self.tune(settings).await).await
     }
 
-    async fn tune(&self, settings: tributary_engine::model::TuningSettings) -> Result<Tuning> {
+    async fn tune(&self, settings: TuningSettings) -> Result<Tuning> {
         let command = Command::Tune { expected: None, settings, by: ChangedBy::Config };
         let nobody = UserId::default();
-        match self.engine.execute(nobody, command, None).await?.outcome {
-            Outcome::Tuned(tuning) => Ok(tuning),
-            other => anyhow::bail!("tuning came to {other:?}"),
-        }
+        tuned(self.engine.execute(nobody, command, None).await?.outcome)
+    }
+}
+
+/// As [`Node::sync_tuning`], on a store that no node serves.
+///
+/// # Errors
+/// When the store does not answer. Trying again is harmless.
+pub async fn sync_tuning(store: &dyn ports::Store, told: ToldTuning) -> Result<Option<Tuning>> {
+    let present = store.tuning().await.context("the present tuning cannot be read")?;
+    let tune = async |settings| {
+        // A key that no client can send; once it is committed the version is another.
+        let key = format!("\0config after version {}", present.version).into_bytes().into();
+        let command = Command::Tune { expected: Some(present.version), settings, by: ChangedBy::Config };
+        let key = CommandKey { key, fingerprint: [0; 16] };
+        tuned(store.commit(&Request { actor: UserId::default(), key, command }).await?.outcome)
+    };
+    sync(store, told, present.settings, tune).await
+}
+
+async fn sync(
+    store: &dyn ports::Store,
+    told: ToldTuning,
+    present: TuningSettings,
+    tune: impl AsyncFnOnce(TuningSettings) -> Result<Tuning>,
+) -> Result<Option<Tuning>> {
+    let last: ToldTuning = match store.note(TUNING_NOTE).await? {
+        Some(note) => serde_json::from_str(&note).context("what the configuration last said cannot be read")?,
+        None => ToldTuning::default(),
+    };
+    let said = told.after(last);
+    if said == last {
+        return Ok(None);
+    }
+    let settings = told.applied(last, present);
+    let tuned = if settings == present { None } else { Some(tune(settings).await?) };
+    // Only now: an interrupted sync is repeated, and then finds the version already made.
+    store.set_note(TUNING_NOTE, &serde_json::to_string(&said)?).await?;
+    Ok(tuned)
+}
+
+fn tuned(outcome: Outcome) -> Result<Tuning> {
+    match outcome {
+        Outcome::Tuned(tuning) => Ok(tuning),
+        other => anyhow::bail!("tuning came to {other:?}"),
     }
 }
 

@@ -12,6 +12,7 @@ mod home;
 mod import;
 mod lists;
 mod log;
+mod port;
 mod posts;
 mod reads;
 mod relations;
@@ -20,6 +21,7 @@ mod store;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod users;
 mod writer;
 mod writing;
 

@@ -52,7 +52,8 @@ impl Snapshot<'_> {
             return Ok(Recent::default());
         }
         let start = self.index_after(after)?;
-        let mut ids: Vec<PostId> = self.chain(author, start).map(|(id, _)| id).take(limit + 1).collect();
+        let newest = self.ring.newest(author, start).map_or(0, |(_, index)| index);
+        let mut ids: Vec<PostId> = self.chain_from(newest, start).map(|(id, _)| id).take(limit + 1).collect();
         if !self.ring.still_holds(start) {
             return Err(Lapped);
         }
@@ -75,18 +76,17 @@ impl Snapshot<'_> {
     }
 
     fn walk(&self, authors: &AuthorSet, start: u64, limit: usize) -> Recent {
-        // The newest post of each author: from its bucket, where the bucket's newest entry is the author's.
-        let mut heads: Vec<(PostId, u64, Tag)> = Vec::with_capacity(authors.tags().len());
+        let mut heads: Vec<(PostId, u64)> = Vec::with_capacity(authors.tags().len());
         for &tag in authors.tags() {
-            let Some((id, link)) = self.ring.newest(tag) else { continue };
-            let (owner, index) = unpack(link, start);
-            if index < start {
-                continue;
-            }
-            if owner == tag && index < self.end {
-                heads.push((id, index, tag));
-            } else if let Some((id, index)) = self.chain_from(tag, index, start).next() {
-                heads.push((id, index, tag));
+            if let Some((id, index)) = self.ring.newest(tag, start)
+                && index >= start
+            {
+                if index < self.end {
+                    heads.push((id, index));
+                } else {
+                    // Logged after this snapshot was taken: the ones before it count.
+                    heads.extend(self.chain_from(index, start).next());
+                }
             }
         }
         // A page of `limit` posts ends at or above the `limit`-th newest head.
@@ -97,9 +97,9 @@ impl Snapshot<'_> {
             heads.truncate(limit);
         }
         let mut ids = Vec::with_capacity(2 * heads.len());
-        for (_, index, tag) in heads {
+        for (_, index) in heads {
             // One author's ids fall along its chain, and not more than a page of them can be on the page.
-            let chain = self.chain_from(tag, index, start).map(|(id, _)| id);
+            let chain = self.chain_from(index, start).map(|(id, _)| id);
             ids.extend(chain.take_while(|id| *id >= bound).take(limit + 1));
         }
         let mut recent = select(ids, limit);
@@ -109,15 +109,10 @@ impl Snapshot<'_> {
         recent
     }
 
-    fn chain(&self, tag: Tag, start: u64) -> Chain<'_> {
-        let index = self.ring.newest(tag).map_or(0, |(_, link)| unpack(link, start).1);
-        self.chain_from(tag, index, start)
-    }
-
     /// The author's entries from `index` back to `start`.
-    fn chain_from(&self, tag: Tag, index: u64, start: u64) -> Chain<'_> {
+    fn chain_from(&self, index: u64, start: u64) -> Chain<'_> {
         let slot = if index >= start { self.ring.slot(index) } else { 0 };
-        Chain { ring: self.ring, tag, index, slot, start, end: self.end }
+        Chain { ring: self.ring, index, slot, start, end: self.end }
     }
 }
 
@@ -137,11 +132,10 @@ fn cut(mut ids: Vec<PostId>, limit: usize) -> Recent {
     Recent { ids, floor }
 }
 
-/// One author's entries, newest first, by the links of its bucket. Ends where it leaves the range, or where the ring
-/// was overwritten under it (which the caller finds out afterwards).
+/// One author's entries, newest first, by their links. Ends where it leaves the range, or where the ring was
+/// overwritten under it (which the caller finds out afterwards).
 struct Chain<'a> {
     ring: &'a Ring,
-    tag: Tag,
     index: u64,
     slot: usize,
     start: u64,
@@ -155,7 +149,7 @@ impl Iterator for Chain<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         while self.index >= self.start {
             let (id, link) = self.ring.entry(self.slot);
-            let (tag, previous) = unpack(link, self.index);
+            let (_, previous) = unpack(link, self.index);
             let here = self.index;
             let back = here.wrapping_sub(previous) as usize;
             self.index = 0;
@@ -163,7 +157,7 @@ impl Iterator for Chain<'_> {
                 self.slot = if back <= self.slot { self.slot - back } else { self.slot + self.ring.capacity() - back };
                 self.index = previous;
             }
-            if tag == self.tag && here < self.end {
+            if here < self.end {
                 return Some((id, here));
             }
         }

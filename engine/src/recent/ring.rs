@@ -1,12 +1,14 @@
-//! The ring itself: entries `{post id, author's tag, previous of the same bucket}`, 16 bytes each, in log order.
+//! The ring itself: entries `{post id, author's tag, previous of the same author}`, 16 bytes each, in log order.
 //!
-//! Authors are found through *buckets*, as LZ77 compressors find earlier matches: a table of the newest entry of
-//! each bucket of authors, every entry naming the one before it in its bucket. So nothing grows with the number of
-//! authors ever seen, and no table of interned names has to be shared and locked. A bucket also holds the id of its
-//! newest entry: a merge looks at one cache line for an author whose newest post is too old to matter.
+//! Each author's newest entry stands in a table of *heads*: lines of four, each author in one of two lines (two-choice
+//! hashing: Azar, Broder, Karlin and Upfal, "Balanced Allocations", 1994). So nothing grows with the number of authors
+//! ever seen, and no table of interned names has to be shared and locked. Where both lines of an author are full of
+//! others, the floor rises until one of those has left the ring: the ring is as long as its authors let it be, which
+//! is always safe. A head holds the id of its entry: a merge looks at one cache line for an author whose newest post
+//! is too old to matter.
 //!
 //! Indices count entries from 1 and never repeat; what is stored of one are its low 32 bits. The writer keeps them
-//! unambiguous by clearing, at each append, one bucket whose newest entry has left the ring.
+//! unambiguous by clearing, at each append, one line's heads that have left the ring.
 //!
 //! How a reader without locks stays right: everything is atomic words, and the writer raises the floor before it
 //! overwrites what lies below. A reader that finds the floor still where it was, after it walked, has read nothing
@@ -34,15 +36,17 @@ use super::authors::Tag;
 use crate::limits::RING_ENTRIES_MAX;
 use crate::model::{Position, PostId, UserId};
 
-/// Entries for each bucket.
-const BUCKET_SHARE: usize = 4;
-/// 16 for the entry, 4 for its position in the log, and its share of a bucket.
-pub const BYTES_PER_ENTRY: usize = 16 + 4 + 16 / BUCKET_SHARE;
+/// Heads in a line: 64 bytes, a cache line.
+const LINE: usize = 4;
+/// Entries for each line: half a head an entry. Two-choice lines of four are full up to three quarters before one
+/// overflows, so a ring is as long as it can be while its authors have 2.7 posts in it on average.
+const LINE_SHARE: usize = 8;
+/// 16 for the entry, 4 for its position in the log, and its share of a line of heads.
+pub const BYTES_PER_ENTRY: usize = 16 + 4 + 64 / LINE_SHARE;
 /// The floor rises by one part in so many of the ring at a time, so that readers rarely see it move.
 const FLOOR_STEPS: u64 = 64;
 
-// Differences of stored indices are taken in 32 bits: from an entry of the ring, back over its bucket, a
-// bucket that is cleared late, and the ring again.
+// Differences of stored indices are taken in 32 bits: from an entry of the ring back to a head that was cleared late.
 const _: () = assert!(RING_ENTRIES_MAX <= 1 << 29);
 
 /// The ring was overwritten where it was being read, or does not reach back so far.
@@ -51,16 +55,19 @@ pub struct Lapped;
 
 struct Entry {
     id: AtomicU64,
-    /// Tag in the high half; low half: the index of the previous entry of the bucket, or its own where there is none.
+    /// Tag in the high half; low half: the index of the author's previous entry, or its own where there is none.
     link: AtomicU64,
 }
 
-struct Bucket {
-    /// Id of the newest entry.
+/// An author's newest entry.
+struct Head {
     id: AtomicU64,
-    /// Its tag in the high half, its index in the low half. 0: none. [`BUSY`]: being written.
+    /// Tag in the high half, index in the low half. [`NONE`], or [`BUSY`]: being written.
     link: AtomicU64,
 }
+
+#[repr(align(64))]
+struct Line([Head; LINE]);
 
 const NONE: u64 = 0;
 /// Tag 0 belongs to nobody.
@@ -74,7 +81,7 @@ pub struct Ring {
     entries: Box<[Entry]>,
     /// The low half of each entry's position in the log.
     positions: Box<[AtomicU32]>,
-    buckets: Box<[Bucket]>,
+    lines: Box<[Line]>,
     /// One past the newest index.
     end: AtomicU64,
     /// The oldest index that may be read.
@@ -109,6 +116,33 @@ impl std::fmt::Debug for Ring {
     }
 }
 
+impl Head {
+    fn none() -> Self {
+        Self { id: AtomicU64::new(0), link: AtomicU64::new(NONE) }
+    }
+
+    /// The id and link, read together; none where the head does not belong to `tag`.
+    fn read(&self, tag: Tag) -> Option<(PostId, u64)> {
+        for tries in 0u32.. {
+            let link = self.link.load(Ordering::Acquire);
+            let id = self.id.load(Ordering::Relaxed);
+            fence(Ordering::Acquire);
+            if link != BUSY && (link >> 32) as u32 != tag.0 {
+                return None;
+            }
+            if link != BUSY && self.link.load(Ordering::Relaxed) == link {
+                return Some((PostId(id), link));
+            }
+            // The writer is between two stores; let it run if it lost its core there.
+            if cfg!(tributary_loom) || tries > 64 {
+                thread::yield_now();
+            }
+            std::hint::spin_loop();
+        }
+        None
+    }
+}
+
 const fn pack(tag: Tag, index: u64) -> u64 {
     (tag.0 as u64) << 32 | (index & 0xffff_ffff)
 }
@@ -130,9 +164,7 @@ impl Ring {
         let ring = Arc::new(Self {
             entries: (0..count).map(|_| Entry { id: AtomicU64::new(0), link: AtomicU64::new(0) }).collect(),
             positions: (0..count).map(|_| AtomicU32::new(0)).collect(),
-            buckets: (0..count.div_ceil(BUCKET_SHARE))
-                .map(|_| Bucket { id: AtomicU64::new(0), link: AtomicU64::new(NONE) })
-                .collect(),
+            lines: (0..count.div_ceil(LINE_SHARE) + 1).map(|_| Line(std::array::from_fn(|_| Head::none()))).collect(),
             end: AtomicU64::new(1),
             floor: AtomicU64::new(1),
             position: AtomicU64::new(position.0),
@@ -209,31 +241,26 @@ impl Ring {
         (PostId(entry.id.load(Ordering::Relaxed)), entry.link.load(Ordering::Relaxed))
     }
 
-    /// The id and link of the newest entry of `tag`'s bucket; none where it is empty.
-    pub(super) fn newest(&self, tag: Tag) -> Option<(PostId, u64)> {
-        let bucket = &self.buckets[self.bucket(tag)];
-        for tries in 0u32.. {
-            let link = bucket.link.load(Ordering::Acquire);
-            let id = bucket.id.load(Ordering::Relaxed);
-            fence(Ordering::Acquire);
-            match link {
-                NONE => return None,
-                BUSY => {}
-                _ if bucket.link.load(Ordering::Relaxed) == link => return Some((PostId(id), link)),
-                _ => {}
-            }
-            // The writer is between two stores; let it run if it lost its core there.
-            if cfg!(tributary_loom) || tries > 64 {
-                thread::yield_now();
-            }
-            std::hint::spin_loop();
+    /// The id and index (near `near`) of the newest entry of `tag`; none where it has none. A head that has left the
+    /// ring may still be told.
+    pub(super) fn newest(&self, tag: Tag, near: u64) -> Option<(PostId, u64)> {
+        let [one, other] = self.lines_of(tag);
+        // An author's head never moves, but where it has left the ring it may come back in the other line.
+        let read = |line: usize| {
+            let told = self.lines[line].0.iter().find_map(|head| head.read(tag));
+            told.map(|(id, link)| (id, unpack(link, near).1))
+        };
+        match (read(one), read(other)) {
+            (Some(a), Some(b)) => Some(if a.1 > b.1 { a } else { b }),
+            (a, b) => a.or(b),
         }
-        None
     }
 
-    /// Lemire's reduction (<https://lemire.me/blog/2016/06/27/>): high bits choose, and rising tags rise in memory.
-    pub(super) fn bucket(&self, tag: Tag) -> usize {
-        ((u64::from(tag.0) * self.buckets.len() as u64) >> 32) as usize
+    /// The two lines in which an author's head may stand. Reduced as by Lemire
+    /// (<https://lemire.me/blog/2016/06/27/>): high bits choose, and rising tags rise in memory in the first.
+    fn lines_of(&self, tag: Tag) -> [usize; 2] {
+        let reduce = |hash: u32| ((u64::from(hash) * self.lines.len() as u64) >> 32) as usize;
+        [reduce(tag.0), reduce(tag.0.wrapping_mul(0x85EB_CA6B).rotate_left(16).wrapping_mul(0xC2B2_AE35))]
     }
 
     pub(super) fn position_at(&self, index: u64, near: Position) -> Position {
@@ -307,23 +334,24 @@ impl RingWriter {
     /// Appends the post of the event at `position`, which is higher than every one before.
     pub fn append(&mut self, position: Position, post: PostId, author: UserId) {
         debug_assert!(position > self.position, "positions rise");
-        let ring = self.ring.clone();
+        let shared = self.ring.clone();
+        let ring = &*shared;
         let (index, tag) = (self.end, Tag::from(author));
         self.make_room(position);
         self.tidy(index);
+        let head = self.claim(ring, tag, index);
 
-        let bucket = &ring.buckets[ring.bucket(tag)];
-        let previous = bucket.link.load(Ordering::Relaxed);
-        let previous = if previous == NONE { index } else { unpack(previous, index).1 };
+        let (owner, previous) = unpack(head.link.load(Ordering::Relaxed), index);
+        let previous = if owner == tag && previous >= self.floor { previous } else { index };
         let slot = ring.slot(index);
         ring.entries[slot].id.store(post.0, Ordering::Relaxed);
         ring.entries[slot].link.store(pack(tag, previous), Ordering::Relaxed);
         ring.positions[slot].store(position.0 as u32, Ordering::Relaxed);
-        // Whoever sees the new id of the bucket sees that it was busy, or the new link.
-        bucket.link.store(BUSY, Ordering::Relaxed);
+        // Whoever sees the new id of the head sees that it was busy, or the new link.
+        head.link.store(BUSY, Ordering::Relaxed);
         fence(Ordering::Release);
-        bucket.id.store(post.0, Ordering::Relaxed);
-        bucket.link.store(pack(tag, index), Ordering::Release);
+        head.id.store(post.0, Ordering::Relaxed);
+        head.link.store(pack(tag, index), Ordering::Release);
 
         self.end = index + 1;
         ring.end.store(self.end, Ordering::Release);
@@ -371,12 +399,33 @@ impl RingWriter {
         fence(Ordering::Release);
     }
 
-    /// Clears one bucket whose newest entry has left the ring; each has its turn within a quarter of the ring.
+    /// The head of `tag`, or a free one in the emptier of its lines, made free where there is none.
+    fn claim<'a>(&mut self, ring: &'a Ring, tag: Tag, index: u64) -> &'a Head {
+        let lines = ring.lines_of(tag).map(|line| &ring.lines[line].0);
+        let read = |head: &Head| unpack(head.link.load(Ordering::Relaxed), index);
+        let floor = self.floor;
+        let live = |head: &Head| head.link.load(Ordering::Relaxed) != NONE && read(head).1 >= floor;
+        let both = || lines.iter().flat_map(|line| line.iter());
+        if let Some(own) = both().find(|head| live(head) && read(head).0 == tag) {
+            return own;
+        }
+        let emptier = lines.iter().min_by_key(|line| line.iter().filter(|head| live(head)).count());
+        if let Some(free) = emptier.and_then(|line| line.iter().find(|head| !live(head))) {
+            return free;
+        }
+        let oldest = both().min_by_key(|head| read(head).1).expect("a line has heads");
+        let below = read(oldest).1;
+        self.set_floor(below + 1, ring.position_at(below, self.position));
+        oldest
+    }
+
+    /// Clears the heads of one line that have left the ring; each line has its turn within an eighth of the ring.
     fn tidy(&self, index: u64) {
-        let bucket = &self.ring.buckets[(index % self.ring.buckets.len() as u64) as usize];
-        let link = bucket.link.load(Ordering::Relaxed);
-        if link != NONE && unpack(link, index).1 < self.floor {
-            bucket.link.store(NONE, Ordering::Release);
+        for head in &self.ring.lines[(index % self.ring.lines.len() as u64) as usize].0 {
+            let link = head.link.load(Ordering::Relaxed);
+            if link != NONE && unpack(link, index).1 < self.floor {
+                head.link.store(NONE, Ordering::Release);
+            }
         }
     }
 }

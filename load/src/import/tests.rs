@@ -21,7 +21,7 @@ async fn store(folder: &Path) -> Arc<EmbeddedStore> {
     let store = EmbeddedStore::open(&folder.join("store"), Clock::System).unwrap();
     let settings =
         tributary_engine::model::TuningSettings { enter_followers: 30, leave_followers: 25, ..Default::default() };
-    tune(&*store, settings).await;
+    tune(&store, settings).await;
     store
 }
 

@@ -34,8 +34,10 @@ const FOLLOWS_SHARE: f64 = 0.25;
 const POSTS_MONTH_MEDIAN: f64 = 2.7;
 const POSTS_MONTH_SIGMA: f64 = 2.39;
 const POSTS_DAY_MAX: u8 = 100;
-/// Of the logarithms of followers and posts: with it a post reaches 75 to 400 readers over all sizes of follows.
-const POSTS_CORRELATION: f64 = 0.2;
+/// A post reaches as many readers on average, measured on such networks.
+const READERS_PER_POST: [f64; 2] = [85.0, 390.0];
+/// Follows of a user on average where no mean is asked for.
+const NATURAL_FOLLOWS: f64 = 260.0;
 /// Days of posts in a made world.
 pub const HISTORY_DAYS: u64 = 7;
 /// 2026-01-01T00:00:00Z: fixed, so that the same seed gives the same world at any time.
@@ -87,14 +89,23 @@ pub fn make(recipe: Recipe, folder: &Path) -> Result<Summary> {
     }
     // Parts are drawn from seeds of their own: a change in one leaves the others as they were.
     let mut rng = Rng::with_seed(seed);
-    let people: Vec<Person> = (0..users).map(|_| person(&mut rng)).collect();
+    let correlation = posts_correlation(mean_follows.unwrap_or(NATURAL_FOLLOWS));
+    let people: Vec<Person> = (0..users).map(|_| person(&mut rng, correlation)).collect();
     let (mut for_follows, mut for_posts) = (rng.fork(), rng.fork());
     write_follows(&mut writer, &people, mean_follows, &mut for_follows)?;
     write_posts(&mut writer, &people, &mut for_posts)?;
     writer.finish(Origin::Made { seed, mean_follows })
 }
 
-fn person(rng: &mut Rng) -> Person {
+/// How the logarithms of followers and posts are correlated, so that a post reaches as many readers as it should.
+/// Seen in made worlds: at 0.2 a post reaches twice the mean of follows, and e^3.6 times as many for each 1 more.
+fn posts_correlation(mean_follows: f64) -> f64 {
+    let [least, most] = READERS_PER_POST;
+    let wanted = (2.0 * mean_follows).clamp(least, most) / (2.0 * mean_follows);
+    (0.2 + wanted.ln() / 3.6).clamp(0.0, 0.9)
+}
+
+fn person(rng: &mut Rng, correlation: f64) -> Person {
     let z = normal(rng);
     let body = lognormal(FOLLOWERS_MEDIAN, FOLLOWERS_SIGMA, z.min(TAIL_FROM_Z));
     let followers = if z < TAIL_FROM_Z { body } else { pareto(rng, body, TAIL_EXPONENT) };
@@ -104,7 +115,7 @@ fn person(rng: &mut Rng) -> Person {
     } else {
         lognormal(FOLLOWS_MEDIAN, FOLLOWS_SIGMA, normal(rng)).min(FOLLOWS_MAX)
     };
-    let z_posts = POSTS_CORRELATION * z + (1.0 - POSTS_CORRELATION.powi(2)).sqrt() * normal(rng);
+    let z_posts = correlation * z + (1.0 - correlation.powi(2)).sqrt() * normal(rng);
     let posts_month = lognormal(POSTS_MONTH_MEDIAN, POSTS_MONTH_SIGMA, z_posts);
     Person { followers, follows, posts_month: posts_month.min(f64::from(POSTS_DAY_MAX) * MONTH_DAYS) }
 }

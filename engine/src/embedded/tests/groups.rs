@@ -21,7 +21,7 @@ async fn hold(w: &World) -> (mpsc::Sender<()>, BoxFuture<'_, Result<(), StoreErr
         let _ = held.recv();
         Ok(())
     };
-    let mut job = w.store.writer().write("holding", wait).boxed();
+    let mut job = w.store.writer.write("holding", wait).boxed();
     assert!(poll!(&mut job).is_pending());
     in_thread.recv().unwrap();
     (release, job)
@@ -119,7 +119,7 @@ async fn a_job_that_fails_takes_nothing_with_it_to_the_disk_and_those_after_it_g
         w.must(Need::Durable);
         Err::<(), _>(Fault::Malformed("spoilt"))
     };
-    let mut failing = Box::pin(w.store.writer().write("spoiling", spoil));
+    let mut failing = Box::pin(w.store.writer.write("spoiling", spoil));
     assert!(poll!(&mut failing).is_pending());
     let mut last = w.store.commit(&after);
     assert!(poll!(&mut last).is_pending());
@@ -169,4 +169,27 @@ async fn a_second_opening_says_what_is_wrong() {
         panic!("opened twice")
     };
     assert!(why.contains("is open already"), "{why}");
+}
+
+/// What the disk would hold if the process were killed now: a copy of the file beside the running store.
+#[tokio::test]
+async fn what_is_acknowledged_is_in_the_file_before_the_answer() {
+    let w = World::new();
+    let (ann, bob) = (w.user("ann").await, w.user("bob").await);
+    for round in 0..5 {
+        w.store.save_checkpoints(&[(ann, "not awaited by anybody".into())]).await.unwrap();
+        w.done(ann, if round % 2 == 0 { Command::Mute { user: bob } } else { Command::Unmute { user: bob } }).await;
+        let request = w.request(bob, Command::Publish { text: "kept".into() });
+        let committed = w.store.commit(&request).await.unwrap();
+        let crashed = tempfile::tempdir().unwrap();
+        for file in std::fs::read_dir(w.folder.path()).unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), crashed.path().join(file.file_name())).unwrap();
+        }
+        let found = EmbeddedStore::open(crashed.path(), Clock::System).expect("a killed store opens again");
+        assert_eq!(found.last_position().await, w.store.last_position().await);
+        assert_eq!(found.view(ann).await, w.store.view(ann).await);
+        let Outcome::Posted { post, .. } = committed.outcome else { panic!("not posted") };
+        assert_eq!(found.posts(&[post.id]).await, Ok(vec![Some(post)]));
+    }
 }

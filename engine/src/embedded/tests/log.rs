@@ -88,7 +88,7 @@ async fn a_hole_is_told_once_after_what_stands_before_it() {
         w.must(Need::Durable);
         Ok(())
     };
-    w.store.writer().write("spoiling", spoil).await.unwrap();
+    w.store.writer.write("spoiling", spoil).await.unwrap();
     let mut reader = log.follow(Position::ZERO).await.unwrap();
     assert_eq!(reader.next().await.unwrap().len(), 1);
     let hole = LogError::Undecodable { position: Position(2), reason: DecodeError::Version(9) };
