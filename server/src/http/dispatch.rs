@@ -33,6 +33,15 @@ impl Inbound {
         let found = router::find(request.uri().path());
         Self { app, request, peer, found }
     }
+
+    /// The route as metrics and logs name it; no client can make a new name.
+    pub fn route(&self) -> &'static str {
+        match &self.found {
+            Some((resource, _)) => resource.pattern,
+            None if (self.app.settings.pages)(self.request.uri().path()).is_some() => "page",
+            None => "none",
+        }
+    }
 }
 
 /// Answers a request.
@@ -42,6 +51,7 @@ pub async fn dispatch(inbound: Inbound) -> Answer {
 
 async fn answered(inbound: Inbound) -> Result<Answer, Fault> {
     let Inbound { app, request, peer, found } = inbound;
+    request::bounded_head(request.uri(), request.headers())?;
     let address = address::caller(peer, request.headers(), &app.settings.trusted_proxies);
     let Some((resource, id)) = found.filter(|(resource, _)| app.settings.api || resource.is_probe()) else {
         app.limits.address(address)?;
