@@ -153,9 +153,13 @@ impl Flush {
                 self.flush().await?;
             }
         }
+        self.tell();
+        Ok(())
+    }
+
+    fn tell(&self) {
         self.state.seen.store(self.round.to.0, Ordering::Relaxed);
         metrics::gauge!("flush_backlog_events", "shard" => "local").set(self.state.backlog() as f64);
-        Ok(())
     }
 
     /// Flushes what has been gathered, however little.
@@ -180,6 +184,7 @@ impl Flush {
                 self.state.position.store(to.0, Ordering::Relaxed);
                 self.state.deliveries.fetch_add(deliveries, Ordering::Relaxed);
                 self.state.nanos.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
+                self.tell();
                 Ok(())
             }
             Err(error) => {
