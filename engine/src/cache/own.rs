@@ -1,8 +1,8 @@
 //! Own effects: posts that this node has acknowledged and that have not come back through the log yet.
 //!
 //! They are shown to their author at once. Nothing is lost with them: a node that starts numbers what is committed
-//! and warms its ring from the store, so they are in the ring then. Their number is bounded by what the relay has
-//! not numbered yet.
+//! and warms its ring from the store, so they are in the ring then. Their number is bounded by what the follower has
+//! not applied yet.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
