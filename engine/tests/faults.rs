@@ -1,6 +1,12 @@
 //! A whole node, running, over ports that fail: commands fail cleanly or succeed, a retry under the same key settles
 //! them, and reads are exact or say that the store is gone (laws 1, 2, 4, 7 and 8).
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test stops at what it did not expect, and tells what it did"
+)]
+
 use std::sync::Arc;
 use std::time::Duration;
 

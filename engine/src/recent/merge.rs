@@ -62,7 +62,7 @@ impl Snapshot<'_> {
         }
         let span = self.span(self.index_after(after)?);
         let mut ids = Vec::new();
-        let mut next = span.newest(author).map_or(0, |(_, index)| index);
+        let mut next = span.head(author, 0).or_else(|| span.head(author, 1)).map_or(0, |(_, index)| index);
         while next != 0 && ids.len() <= limit {
             let (id, previous) = span.entry(next);
             ids.push(id);
@@ -92,11 +92,19 @@ impl Snapshot<'_> {
     fn walk(&self, authors: &AuthorSet, start: u64, limit: usize) -> Recent {
         let span = self.span(start);
         let mut heads: Vec<(PostId, u64)> = Vec::with_capacity(authors.tags().len());
+        let mut elsewhere = Vec::with_capacity(TOUCHED);
         for some in authors.tags().chunks(TOUCHED) {
             // Where an author stands in a line cannot be foretold, and a wrong guess of the processor holds up every
             // load behind it. So the lines are fetched first, by loads that nothing waits for.
-            black_box(some.iter().fold(0, |sum, &tag| sum ^ self.ring.touch(tag)));
-            heads.extend(some.iter().filter_map(|&tag| span.newest(tag)));
+            black_box(some.iter().fold(0, |sum, &tag| sum ^ self.ring.touch(tag, 0)));
+            for &tag in some {
+                match span.head(tag, 0) {
+                    Some(head) => heads.push(head),
+                    None => elsewhere.push(tag),
+                }
+            }
+            black_box(elsewhere.iter().fold(0, |sum, &tag| sum ^ self.ring.touch(tag, 1)));
+            heads.extend(elsewhere.drain(..).filter_map(|tag| span.head(tag, 1)));
         }
         // Only the authors of the `limit` newest heads can be on the page, and the first of the others ends it.
         let mut floor = PostId::MIN;
@@ -142,9 +150,10 @@ struct Span<'a> {
 }
 
 impl Span<'_> {
-    /// The id and index of the author's newest post in the range.
-    fn newest(&self, author: Tag) -> Option<(PostId, u64)> {
-        let (id, mut index) = self.ring.newest(author, self.start).filter(|(_, index)| *index >= self.start)?;
+    /// The id and index of the author's newest post in the range, if its head stands in its first (0) or second (1) line.
+    #[inline]
+    fn head(&self, author: Tag, line: usize) -> Option<(PostId, u64)> {
+        let (id, mut index) = self.ring.head(author, line, self.start).filter(|(_, index)| *index >= self.start)?;
         if index < self.end {
             return Some((id, index));
         }

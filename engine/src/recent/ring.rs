@@ -241,26 +241,18 @@ impl Ring {
         (PostId(entry.id.load(Ordering::Relaxed)), entry.link.load(Ordering::Relaxed))
     }
 
-    /// The id and index (near `near`) of the newest entry of `tag`; none where it has none. A head that has left the
-    /// ring may still be told.
-    pub(super) fn newest(&self, tag: Tag, near: u64) -> Option<(PostId, u64)> {
-        let [one, other] = self.lines_of(tag);
-        // A head stands in the first line while there is room; it never moves while it is in the ring. What is found
-        // in the first line but has left the ring may have come back in the other.
-        let read = |line: usize| {
-            let told = self.lines[line].0.iter().find_map(|head| head.read(tag));
-            told.map(|(id, link)| (id, unpack(link, near).1))
-        };
-        match read(one) {
-            Some(told) if told.1 >= near => Some(told),
-            old => read(other).or(old),
-        }
+    /// The id and index (near `near`) of the newest entry of `tag`, where its head stands in its first (0) or second (1)
+    /// line. A head that has left the ring may still be told; the author may then have one in the other line.
+    #[inline]
+    pub(super) fn head(&self, tag: Tag, line: usize, near: u64) -> Option<(PostId, u64)> {
+        let heads = &self.lines[self.lines_of(tag)[line]].0;
+        heads.iter().find_map(|head| head.read(tag)).map(|(id, link)| (id, unpack(link, near).1))
     }
 
-    /// Fetches the line in which the author's head most likely stands. What it returns means nothing.
+    /// Fetches a line in which the author's head may stand. What it returns means nothing.
     #[inline]
-    pub(super) fn touch(&self, tag: Tag) -> u64 {
-        self.lines[self.lines_of(tag)[0]].0[0].link.load(Ordering::Relaxed)
+    pub(super) fn touch(&self, tag: Tag, line: usize) -> u64 {
+        self.lines[self.lines_of(tag)[line]].0[0].link.load(Ordering::Relaxed)
     }
 
     /// The two lines in which an author's head may stand. Reduced as by Lemire
