@@ -66,7 +66,7 @@ impl Clients {
     pub async fn settle(&mut self, readers: usize) {
         let mut open = Vec::new();
         for sent in std::mem::take(&mut self.open) {
-            let found = sent.found(of(&self.sessions, sent.actor), self.truth.get_mut()).await;
+            let found = sent.found(|user| of(&self.sessions, user), self.truth.get_mut()).await;
             if let Some(post) = found {
                 sent.happened(self.truth.get_mut(), post);
             }
@@ -160,6 +160,11 @@ impl Clients {
         loop {
             let (actor, sibling) = (user(rng.usize(own.clone())), user(rng.usize(own.clone())));
             let anyone = user(rng.usize(..self.sessions.len()));
+            // Lists leave out who has blocked the caller: there, the end of a mute or block could not be seen.
+            let seen = |command: &Command| match *command {
+                Command::Unmute { user } | Command::Unblock { user } => !truth.blocked_by(actor).contains(&user),
+                _ => true,
+            };
             let post_by = |author, rng: &mut fastrand::Rng| rng.choice(truth.posts_by(author));
             let command = match rng.u8(..100) {
                 0..45 => Some(Command::Publish { text: self.text(rng) }),
@@ -172,7 +177,7 @@ impl Clients {
                 _ if truth.blocks(actor).contains(&sibling) => Some(Command::Unblock { user: sibling }),
                 _ => Some(Command::Block { user: sibling }),
             };
-            if let Some(command) = command.filter(|command| truth.predict(actor, command).is_ok()) {
+            if let Some(command) = command.filter(|command| truth.predict(actor, command).is_ok() && seen(command)) {
                 return (actor, command);
             }
         }

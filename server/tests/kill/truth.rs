@@ -60,14 +60,15 @@ impl Sent {
     }
 
     /// Whether a node shows the one thing that the command is about; where it is a post, its id. `truth` is without it.
-    pub async fn found(&self, session: &Session, truth: &Truth) -> Option<PostId> {
-        let me = self.actor;
+    pub async fn found<'a>(&self, of: impl Fn(UserId) -> &'a Session, truth: &Truth) -> Option<PostId> {
+        let (me, session) = (self.actor, of(self.actor));
         let in_list = async |path: String, user: UserId| {
             session.all(&path, 100).await.iter().any(|item| item["id"] == user.to_string())
         };
         let likes = async |post: PostId| {
-            let post = session.get(&format!("/v1/posts/{post}")).await.expect(200).json();
-            post["likes"].as_u64().unwrap()
+            // The author always sees it; from the actor a block may hide it.
+            let author = of(truth.post(post).unwrap().author.id);
+            author.get(&format!("/v1/posts/{post}")).await.expect(200).json()["likes"].as_u64().unwrap()
         };
         let yes = match self.command {
             Command::Publish { ref text } => {
