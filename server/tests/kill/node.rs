@@ -110,7 +110,7 @@ impl Drop for Node {
     fn drop(&mut self) {
         if self.log.is_some() {
             let log = self.end();
-            println!("the log of the node:\n{log}");
+            eprintln!("the log of the node:\n{log}");
         }
     }
 }
