@@ -1,7 +1,7 @@
 //! The in-memory home merge against the textbook's, over the same posts in one run.
 //!
 //! The world is larger than the processor's caches: a million authors, four million recent posts, readers of 200
-//! followees. Arms take turns, each on the same readers; the median of the turns' ratios counts.
+//! followees. `cold`, `warm` or `many` as an argument runs that part alone. Arms take turns, each on the same readers; the median of the turns' ratios counts.
 
 use std::collections::BinaryHeap;
 use std::hint::black_box;
@@ -184,7 +184,8 @@ fn main() {
     world.random.shuffle(&mut order);
     let (mut page, mut other) = (Vec::new(), Vec::new());
 
-    for count in [20, 167] {
+    let only = std::env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
+    for count in [20, 167].into_iter().filter(|_| "cold".contains(&only)) {
         let (a, b) = turns(
             4_000,
             |n| {
@@ -206,7 +207,7 @@ fn main() {
         bytes += run.weight();
         windows.insert(users[n], Arc::new(HomeSlot::new(run, None, None)));
     }
-    for count in [20, 167] {
+    for count in [20, 167].into_iter().filter(|_| "warm".contains(&only)) {
         let (mut a, mut b) = (Vec::new(), Vec::new());
         for turn in 0..TURNS {
             let reads: Vec<usize> = (0..4_000).map(|n| order[(turn * 4_000 + n) % READERS]).collect();
@@ -235,6 +236,9 @@ fn main() {
         report(&format!("L1 warm, page of {count}"), &a, &b, count);
     }
 
+    if !"many".contains(&only) {
+        return;
+    }
     let many: Vec<(Vec<u32>, AuthorSet)> = (0..40).map(|_| world.reader(10_000)).collect();
     for (followees, set) in &many {
         world.chains.collect(followees, 20, &mut other);

@@ -13,14 +13,22 @@ impl From<UserId> for Tag {
     }
 }
 
-/// Bits of the filter for each author of a set: one entry in sixteen of the ring passes it by chance.
+impl Tag {
+    /// Its three bits in a word of a filter.
+    fn bits(self) -> u64 {
+        1 << (self.0 & 63) | 1 << (self.0 >> 6 & 63) | 1 << (self.0 >> 12 & 63)
+    }
+}
+
+/// Bits of the filter for each author of a set: about one stranger in a hundred passes it.
 const FILTER_BITS: usize = 16;
 
 /// The authors a reader follows, and the reader: as the ring's merge wants them.
 #[derive(Clone, Debug, Default)]
 pub struct AuthorSet {
     tags: Box<[Tag]>,
-    /// A Bloom filter with one hash (the low bits of the tag), for scans.
+    /// A blocked Bloom filter, for scans: three bits in one word for each tag (F. Putze, P. Sanders, J. Singler,
+    /// "Cache-, hash- and space-efficient Bloom filters", 2007).
     filter: Box<[u64]>,
 }
 
@@ -33,8 +41,7 @@ impl AuthorSet {
         let words = (tags.len() * FILTER_BITS / 64).next_power_of_two();
         let mut filter = vec![0u64; words];
         for tag in &tags {
-            let bit = tag.0 as usize % (words * 64);
-            filter[bit / 64] |= 1 << (bit % 64);
+            filter[tag.0 as usize >> 18 & (words - 1)] |= tag.bits();
         }
         Self { tags: tags.into(), filter: filter.into() }
     }
@@ -52,8 +59,21 @@ impl AuthorSet {
     /// Whether the set has this tag.
     #[inline]
     pub(super) fn has(&self, tag: Tag) -> bool {
-        let bit = tag.0 as usize & (self.filter.len() * 64 - 1);
-        self.filter[bit / 64] >> (bit % 64) & 1 == 1 && self.tags.binary_search(&tag).is_ok()
+        let (word, bits) = (self.filter[tag.0 as usize >> 18 & (self.filter.len() - 1)], tag.bits());
+        word & bits == bits && self.holds(tag)
+    }
+
+    /// Tags are spread evenly, so that where one stands is nearly known: few cache lines are touched, not a search's.
+    fn holds(&self, tag: Tag) -> bool {
+        let guess = (u64::from(tag.0) * self.tags.len() as u64) >> 32;
+        let (below, above) = self.tags.split_at(guess as usize);
+        above.iter().take_while(|other| **other <= tag).any(|other| *other == tag)
+            || below.iter().rev().take_while(|other| **other >= tag).any(|other| *other == tag)
+    }
+
+    /// Fetches the filter, by loads that do not wait for each other. What it returns means nothing.
+    pub(super) fn touch(&self) -> u64 {
+        self.filter.iter().step_by(8).fold(0, |sum, word| sum ^ word)
     }
 
     /// Bytes it takes in memory.

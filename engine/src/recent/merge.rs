@@ -7,6 +7,7 @@
 
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
+use std::hint::black_box;
 
 use super::authors::{AuthorSet, Tag};
 use super::ring::{Lapped, Ring, Snapshot, unpack};
@@ -14,6 +15,9 @@ use crate::model::{Position, PostId};
 
 /// A scan passes over so many entries in the time in which a walk looks up one author.
 const SCAN_SHARE: u64 = 8;
+
+/// Authors whose lines are fetched together: they stay in the first-level cache until they are looked at.
+const TOUCHED: usize = 64;
 
 /// Posts from the ring.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -34,6 +38,7 @@ impl Snapshot<'_> {
         if after >= self.position || limit == 0 {
             return Ok(Recent::default());
         }
+        black_box(authors.touch());
         let start = self.index_after(after)?;
         let mut recent = if (self.end - start) / SCAN_SHARE <= authors.tags().len() as u64 {
             self.scan(authors, start, limit)
@@ -55,10 +60,15 @@ impl Snapshot<'_> {
         if after >= self.position || limit == 0 {
             return Ok(Recent::default());
         }
-        let start = self.index_after(after)?;
-        let newest = self.ring.newest(author, start).map_or(0, |(_, index)| index);
-        let mut ids: Vec<PostId> = self.chain_from(newest, start).map(|(id, _)| id).take(limit + 1).collect();
-        if !self.ring.still_holds(start) {
+        let span = self.span(self.index_after(after)?);
+        let mut ids = Vec::new();
+        let mut next = span.newest(author).map_or(0, |(_, index)| index);
+        while next != 0 && ids.len() <= limit {
+            let (id, previous) = span.entry(next);
+            ids.push(id);
+            next = previous;
+        }
+        if !self.ring.still_holds(span.start) {
             return Err(Lapped);
         }
         ids.sort_unstable_by(|a, b| b.cmp(a));
@@ -80,18 +90,13 @@ impl Snapshot<'_> {
     }
 
     fn walk(&self, authors: &AuthorSet, start: u64, limit: usize) -> Recent {
+        let span = self.span(start);
         let mut heads: Vec<(PostId, u64)> = Vec::with_capacity(authors.tags().len());
-        for &tag in authors.tags() {
-            if let Some((id, index)) = self.ring.newest(tag, start)
-                && index >= start
-            {
-                if index < self.end {
-                    heads.push((id, index));
-                } else {
-                    // Logged after this snapshot was taken: the ones before it count.
-                    heads.extend(self.chain_from(index, start).next());
-                }
-            }
+        for some in authors.tags().chunks(TOUCHED) {
+            // Where an author stands in a line cannot be foretold, and a wrong guess of the processor holds up every
+            // load behind it. So the lines are fetched first, by loads that nothing waits for.
+            black_box(some.iter().fold(0, |sum, &tag| sum ^ self.ring.touch(tag)));
+            heads.extend(some.iter().filter_map(|&tag| span.newest(tag)));
         }
         // Only the authors of the `limit` newest heads can be on the page, and the first of the others ends it.
         let mut floor = PostId::MIN;
@@ -100,28 +105,65 @@ impl Snapshot<'_> {
             floor = next.0;
             heads.truncate(limit);
         }
+        // Each with the index of its author's post before it: loads that do not wait for each other.
+        for (_, index) in &mut heads {
+            *index = span.entry(*index).1;
+        }
         let mut heap = BinaryHeap::from(heads);
         let mut ids = Vec::with_capacity(limit.min(1_024));
         while let Some(mut newest) = heap.peek_mut() {
-            let (id, index) = *newest;
+            let (id, previous) = *newest;
             if ids.len() == limit || id < floor {
                 floor = floor.max(id);
                 break;
             }
             ids.push(id);
-            // The author's next one; one author's ids fall along its links.
-            match self.chain_from(index, start).nth(1) {
-                Some(next) => *newest = next,
-                None => drop(PeekMut::pop(newest)),
+            if previous == 0 {
+                PeekMut::pop(newest);
+            } else {
+                *newest = span.entry(previous);
             }
         }
         Recent { ids, floor }
     }
 
-    /// The author's entries from `index` back to `start`.
-    fn chain_from(&self, index: u64, start: u64) -> Chain<'_> {
-        let slot = if index >= start { self.ring.slot(index) } else { 0 };
-        Chain { ring: self.ring, index, slot, start, end: self.end }
+    fn span(&self, start: u64) -> Span<'_> {
+        Span { ring: self.ring, start, start_slot: self.ring.slot(start), end: self.end }
+    }
+}
+
+/// A range of indices. What leads out of it is cut off, also where the ring was overwritten meanwhile (which the caller
+/// finds out afterwards).
+struct Span<'a> {
+    ring: &'a Ring,
+    start: u64,
+    start_slot: usize,
+    end: u64,
+}
+
+impl Span<'_> {
+    /// The id and index of the author's newest post in the range.
+    fn newest(&self, author: Tag) -> Option<(PostId, u64)> {
+        let (id, mut index) = self.ring.newest(author, self.start).filter(|(_, index)| *index >= self.start)?;
+        if index < self.end {
+            return Some((id, index));
+        }
+        // Logged after the range was told: the one before it counts.
+        while index >= self.end {
+            index = self.entry(index).1;
+        }
+        (index != 0).then(|| (self.entry(index).0, index))
+    }
+
+    /// The id at `index`, and the index of the same author's entry before it; 0 where that is out of the range.
+    #[inline]
+    fn entry(&self, index: u64) -> (PostId, u64) {
+        let slot = self.start_slot as u64 + (index - self.start);
+        let wrapped = if slot >= self.ring.capacity() as u64 { slot - self.ring.capacity() as u64 } else { slot };
+        // The ring may have been overwritten further than once around.
+        let (id, link) = self.ring.entry(if wrapped < self.ring.capacity() as u64 { wrapped as usize } else { 0 });
+        let previous = unpack(link, index).1;
+        (id, if previous >= self.start && previous < index { previous } else { 0 })
     }
 }
 
@@ -139,37 +181,4 @@ fn cut(mut ids: Vec<PostId>, limit: usize) -> Recent {
     let floor = ids.get(limit).copied().unwrap_or(PostId::MIN);
     ids.truncate(limit);
     Recent { ids, floor }
-}
-
-/// One author's entries, newest first, by their links. Ends where it leaves the range, or where the ring was
-/// overwritten under it (which the caller finds out afterwards).
-struct Chain<'a> {
-    ring: &'a Ring,
-    index: u64,
-    slot: usize,
-    start: u64,
-    end: u64,
-}
-
-impl Iterator for Chain<'_> {
-    type Item = (PostId, u64);
-
-    #[inline]
-    fn next(&mut self) -> Option<Self::Item> {
-        while self.index >= self.start {
-            let (id, link) = self.ring.entry(self.slot);
-            let (_, previous) = unpack(link, self.index);
-            let here = self.index;
-            let back = here.wrapping_sub(previous) as usize;
-            self.index = 0;
-            if previous < here && previous >= self.start && back <= self.ring.capacity() {
-                self.slot = if back <= self.slot { self.slot - back } else { self.slot + self.ring.capacity() - back };
-                self.index = previous;
-            }
-            if here < self.end {
-                return Some((id, here));
-            }
-        }
-        None
-    }
 }

@@ -257,6 +257,12 @@ impl Ring {
         }
     }
 
+    /// Fetches the line in which the author's head most likely stands. What it returns means nothing.
+    #[inline]
+    pub(super) fn touch(&self, tag: Tag) -> u64 {
+        self.lines[self.lines_of(tag)[0]].0[0].link.load(Ordering::Relaxed)
+    }
+
     /// The two lines in which an author's head may stand. Reduced as by Lemire
     /// (<https://lemire.me/blog/2016/06/27/>): high bits choose, and rising tags rise in memory in the first.
     fn lines_of(&self, tag: Tag) -> [usize; 2] {

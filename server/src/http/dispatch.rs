@@ -12,7 +12,8 @@ use hyper::body::Incoming;
 use super::app::App;
 use super::problem::Fault;
 use super::respond::{self, Answer};
-use super::router::{self, Call, Door, Resource};
+use super::router::{self, Call, Door, Handled, Resource};
+use super::tokens::Caller;
 use super::{address, auth, idempotency, request};
 
 /// A request as it came in, with what was found out about it at once.
@@ -33,6 +34,15 @@ impl Inbound {
         let found = router::find(request.uri().path());
         Self { app, request, peer, found }
     }
+
+    /// The route as metrics and logs name it; no client can make a new name.
+    pub fn route(&self) -> &'static str {
+        match &self.found {
+            Some((resource, _)) => resource.pattern,
+            None if (self.app.settings.pages)(self.request.uri().path()).is_some() => "page",
+            None => "none",
+        }
+    }
 }
 
 /// Answers a request.
@@ -42,6 +52,7 @@ pub async fn dispatch(inbound: Inbound) -> Answer {
 
 async fn answered(inbound: Inbound) -> Result<Answer, Fault> {
     let Inbound { app, request, peer, found } = inbound;
+    request::bounded_head(request.uri(), request.headers())?;
     let address = address::caller(peer, request.headers(), &app.settings.trusted_proxies);
     let Some((resource, id)) = found.filter(|(resource, _)| app.settings.api || resource.is_probe()) else {
         app.limits.address(address)?;
@@ -51,25 +62,36 @@ async fn answered(inbound: Inbound) -> Result<Answer, Fault> {
         app.limits.address(address)?;
         return Err(Fault::method(&resource.allow));
     };
-    let caller = match door {
-        Door::Probe(_) => None,
-        Door::Guest(_) => {
+    let admitted = match door {
+        Door::Probe(handler) => Admitted::Anybody(handler),
+        Door::Guest(handler) => {
             app.limits.address(address)?;
-            None
+            Admitted::Anybody(handler)
         }
-        Door::User(_) => Some(auth::caller(&app, request.headers(), address)?),
-        Door::Operator(_) => Some(auth::operator(auth::caller(&app, request.headers(), address)?)?),
+        Door::User(handler) => Admitted::Caller(handler, auth::caller(&app, request.headers(), address)?),
+        Door::Operator(handler) => {
+            let caller = auth::caller(&app, request.headers(), address)?;
+            Admitted::Caller(handler, auth::operator(caller)?)
+        }
     };
     let (parts, body) = request.into_parts();
     let reads = parts.method == Method::GET || parts.method == Method::HEAD;
     let body = if reads { Bytes::new() } else { request::body(body, &app.settings.bounds).await? };
-    let key = if reads || caller.is_none() { None } else { idempotency::client_key(&parts, &body)? };
+    let key = match admitted {
+        Admitted::Caller(..) if !reads => idempotency::client_key(&parts, &body)?,
+        _ => None,
+    };
     let call = Call { app, parts, id, body, key };
-    match (door, caller) {
-        (Door::Probe(handler) | Door::Guest(handler), _) => handler(call).await,
-        (Door::User(handler) | Door::Operator(handler), Some(caller)) => handler(call, caller).await,
-        (Door::User(_) | Door::Operator(_), None) => Err(Fault::mistake("a door let nobody in")),
+    match admitted {
+        Admitted::Anybody(handler) => handler(call).await,
+        Admitted::Caller(handler, caller) => handler(call, caller).await,
     }
+}
+
+/// Who came through a door, on the way to its handler.
+enum Admitted {
+    Anybody(fn(Call) -> Handled),
+    Caller(fn(Call, Caller) -> Handled, Caller),
 }
 
 /// A static page, where there is one. Pages run nothing but their own files.

@@ -52,7 +52,7 @@ fn observed<S: Answers>(inner: S) -> impl Answers {
             let _in_flight = InFlight::new();
             let id = request_id(inbound.request.headers());
             let method = method_label(inbound.request.method());
-            let route = inbound.found.as_ref().map_or("none", |(resource, _)| resource.pattern);
+            let route = inbound.route();
             let is_head = inbound.request.method() == Method::HEAD;
             let span = tracing::info_span!("request", id = id.to_str().unwrap_or_default(), method, route);
             let mut answer = answer(inner, inbound).instrument(span.clone()).await;

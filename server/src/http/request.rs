@@ -6,6 +6,7 @@ use std::str::FromStr;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName};
 use http::request::Parts;
+use http::{StatusCode, Uri};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use serde::de::DeserializeOwned;
@@ -13,8 +14,7 @@ use tributary_engine::limits::{BODY_BYTES, PAGE_DEFAULT, PAGE_MAX};
 use tributary_engine::read::PageRequest;
 
 use super::problem::Fault;
-use super::settings::{Bounds, DROPPED_BODY_BYTES};
-use http::StatusCode;
+use super::settings::{Bounds, DROPPED_BODY_BYTES, HEADER_BYTES, URI_BYTES};
 
 /// Characters of a parser's complaint that a client is shown: it may quote what was sent.
 const COMPLAINT_CHARS: usize = 200;
@@ -75,6 +75,20 @@ fn decoded(text: &str) -> Option<Cow<'_, str>> {
             }
         }
     }
+}
+
+/// Refuses what is too long to be meant well, before anything else looks at it.
+pub fn bounded_head(uri: &Uri, headers: &HeaderMap) -> Result<(), Fault> {
+    if uri.path_and_query().map_or(0, |text| text.as_str().len()) > URI_BYTES {
+        let detail = format!("path and query have {URI_BYTES} bytes at the most");
+        return Err(Fault::new(StatusCode::URI_TOO_LONG, "uri_too_long", detail));
+    }
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if bytes > HEADER_BYTES {
+        let detail = format!("headers have {HEADER_BYTES} bytes at the most");
+        return Err(Fault::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", detail));
+    }
+    Ok(())
 }
 
 /// The only value of a header; two of them are a mistake of the client.

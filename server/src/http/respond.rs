@@ -1,4 +1,4 @@
-//! Answers: JSON as interface shapes. Posts are bytes already; they are joined, not serialised again.
+//! Answers, in the shapes of the API. Posts are bytes already; they are joined, not serialised again.
 
 use std::sync::Arc;
 

@@ -28,7 +28,8 @@ pub struct Call {
     pub key: Option<ClientKey>,
 }
 
-type Handled = BoxFuture<'static, Result<Answer, Fault>>;
+/// What a handler comes to.
+pub type Handled = BoxFuture<'static, Result<Answer, Fault>>;
 
 /// Who may use a route, and what answers it.
 #[derive(Clone, Copy)]

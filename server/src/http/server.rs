@@ -20,7 +20,7 @@ use super::app::App;
 use super::dispatch::Inbound;
 use super::layers::{Answers, stack};
 use super::patience::Patient;
-use super::settings::{Bounds, HEADER_BYTES, STREAMS};
+use super::settings::{Bounds, HEADER_BUFFER_BYTES, STREAMS};
 
 /// Pause after a failed accept (no file descriptor is free, say): trying again at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -75,11 +75,11 @@ async fn accept(
 
 fn builder(bounds: &Bounds) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(bounds.headers).max_buf_size(HEADER_BYTES);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(bounds.headers).max_buf_size(HEADER_BUFFER_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_header_list_size(HEADER_BYTES as u32)
+        .max_header_list_size(HEADER_BUFFER_BYTES as u32)
         .max_concurrent_streams(STREAMS)
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING);

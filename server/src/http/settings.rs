@@ -79,7 +79,7 @@ pub struct Bounds {
 impl Default for Bounds {
     fn default() -> Self {
         Self {
-            connections: 8_192,
+            connections: 4_096,
             headers: Duration::from_secs(30),
             body: Duration::from_secs(5),
             request: Duration::from_secs(10),
@@ -89,11 +89,18 @@ impl Default for Bounds {
     }
 }
 
+/// Bytes of a request's path and query.
+pub const URI_BYTES: usize = 8 * 1024;
 /// Bytes of a request's headers.
 pub const HEADER_BYTES: usize = 16 * 1024;
+/// Bytes that are read of headers at all. What lies between is answered with a problem document; beyond, hyper
+/// answers with a bare 431.
+pub const HEADER_BUFFER_BYTES: usize = 128 * 1024;
 /// Bytes that are read and dropped of a body that is too large, so that its sender gets to read the answer.
 pub const DROPPED_BODY_BYTES: usize = 1024 * 1024;
 /// HTTP/2 requests at the same time on one connection.
 pub const STREAMS: u32 = 128;
 /// How long all checks of health may take; the engine bounds each.
 pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(4);
+
+const _: () = assert!(URI_BYTES + HEADER_BYTES < HEADER_BUFFER_BYTES);
