@@ -8,7 +8,6 @@ use tokio::task::JoinSet;
 
 use crate::cache::{CacheBytes, RenderedPost, Tier};
 use crate::command::{ClientKey, CommandError, Commands};
-use crate::limits::EVENTS_BATCH;
 use crate::model::{AuthorState, Command, Committed, Handle, Position, PostId, Tuning, User, UserId};
 use crate::ports::{Clock, ListedTuning, Log, Shard, Store, StoreError, UserList};
 use crate::read::{Feed, Page, PageRequest, ReadError, Reads};
@@ -42,8 +41,6 @@ pub struct Options {
     pub roles: Roles,
     /// Bytes of each cache.
     pub cache: CacheBytes,
-    /// Follows a user may have; 0: no limit.
-    pub follows: u64,
     /// Signs cursors and tokens; the same on all nodes.
     pub cursor_key: [u8; 32],
     /// Times.
@@ -364,26 +361,10 @@ impl Parts {
     ) -> Result<Self, StoreError> {
         let epoch = store.epoch().await?;
         let (tuning_teller, tuning) = watch::channel(store.tuning().await?);
-        // Numbered first, so that everything committed is in the ring before anybody is served.
-        while let Some(last) = store.number_events(EVENTS_BATCH).await?.last() {
-            if store.last_position().await? <= last.position {
-                break;
-            }
-        }
         let (tier, writer) = Tier::new(store.clone(), epoch, &options.cache, Position::ZERO);
         let mut follower = Follower::new(tier.clone(), log, writer, tuning_teller, options.clock.clone());
+        tier.load_pulls().await?;
         follower.warm().await?;
-        let mut after = UserId(0);
-        loop {
-            let authors = store.pull_authors(after, EVENTS_BATCH).await?;
-            for &(author, post) in &authors {
-                tier.pulls.note(author, post);
-            }
-            match authors.last() {
-                Some(&(last, _)) if authors.len() == EVENTS_BATCH => after = last,
-                _ => break,
-            }
-        }
         let (queue, checkpointer) = Checkpointer::new(tier.clone());
         let commands = Commands::new(store, tier.clone());
         let reads = Reads::new(tier, shard, Signer::new(&options.cursor_key), queue);

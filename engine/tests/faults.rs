@@ -8,6 +8,7 @@ use tributary_engine::embedded::{EmbeddedLog, EmbeddedStore, ProcessShard};
 use tributary_engine::model::{ChangedBy, Channel, Command, Handle, Mode, Outcome, PostId, TuningSettings, UserId};
 use tributary_engine::ports::{Clock, Store};
 use tributary_engine::read::{PageRequest, ReadError};
+use tributary_engine::recent::BYTES_PER_ENTRY;
 use tributary_engine::testkit::Truth;
 use tributary_engine::testkit::faulty::{Fault, Faults, FaultyLog, FaultyShard, FaultyStore};
 use tributary_engine::{CacheBytes, ClientKey, CommandError, Engine, Options, Ports, Roles};
@@ -41,11 +42,10 @@ impl Node {
             shard: Arc::new(FaultyShard::new(Arc::new(ProcessShard::new(8 << 20, Clock::System)), faults.clone())),
         };
         let caches = [20_000, 20_000_000][random.usize(..2)];
-        let ring = 24 * [100, 5_000][random.usize(..2)];
+        let ring = BYTES_PER_ENTRY * [100, 5_000][random.usize(..2)];
         let options = Options {
             roles: Roles { api: true, worker: true },
             cache: CacheBytes { ring, windows: caches, streams: caches, views: caches, posts: caches },
-            follows: 0,
             cursor_key: [7; 32],
             clock: Clock::System,
         };

@@ -45,8 +45,7 @@ impl Node {
             log: Arc::new(EmbeddedLog::new(store.clone())),
             shard: Arc::new(ProcessShard::new(shard_bytes, clock.clone())),
         };
-        let follows = config.limits.follows;
-        let options = Options { roles: config.roles, cache, follows, cursor_key: keys.cursors, clock };
+        let options = Options { roles: config.roles, cache, cursor_key: keys.cursors, clock };
         let engine = Engine::start(ports, options).await.context("the engine cannot start")?;
         Ok(Self { engine, store })
     }

@@ -216,6 +216,8 @@ where
 
     /// Its label, how many values it has, their weight in bytes, and hits by look-ups.
     pub fn figures(&self) -> (&'static str, u64, u64, Option<f64>) {
+        // moka counts late; this makes it count now.
+        self.0.cache.run_pending_tasks();
         let (hits, misses) = (self.0.hits.load(Ordering::Relaxed), self.0.misses.load(Ordering::Relaxed));
         let rate = (hits + misses > 0).then(|| hits as f64 / (hits + misses) as f64);
         (self.0.name, self.0.cache.entry_count(), self.0.cache.weighted_size(), rate)

@@ -1,8 +1,8 @@
 //! Own effects: posts that this node has acknowledged and that have not come back through the log yet.
 //!
 //! They are shown to their author at once. Nothing is lost with them: a node that starts numbers what is committed
-//! and warms its ring from the store, so they are in the ring then. Their number is bounded by what the relay has
-//! not numbered yet.
+//! and warms its ring from the store, so they are in the ring then. Their number is bounded by what the follower has
+//! not applied yet.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -23,8 +23,8 @@ pub struct Unlogged {
 }
 
 impl Unlogged {
-    /// `post` of `author` was acknowledged here. It may be in the ring by now, or have left it.
-    pub fn acknowledged(&self, author: UserId, post: PostId, ring: &SharedRing) {
+    /// `post` of `author` was acknowledged here, perhaps not for the first time. It may be in the ring by now.
+    pub fn acknowledged(&self, author: UserId, post: PostId, replayed: bool, ring: &SharedRing) {
         // The follower appends to the ring first and removes from here afterwards; so either it is seen there now,
         // or the follower will come by.
         let mut posts = self.posts();
@@ -35,7 +35,8 @@ impl Unlogged {
             }
         };
         // A replay may acknowledge a post of long ago, which the ring no longer has.
-        let logged = newest.ids.contains(&post) || ring.oldest().is_some_and(|oldest| post < oldest);
+        let left = replayed && ring.oldest().is_some_and(|oldest| post < oldest);
+        let logged = left || newest.ids.contains(&post);
         if !logged {
             posts.entry(author).or_default().push(post);
             self.count.fetch_add(1, Ordering::Relaxed);
@@ -53,6 +54,11 @@ impl Unlogged {
                 posts.remove(&author);
             }
         }
+    }
+
+    /// All of them.
+    pub fn all(&self) -> Vec<(UserId, PostId)> {
+        self.posts().iter().flat_map(|(&author, posts)| posts.iter().map(move |&post| (author, post))).collect()
     }
 
     /// The author's posts of this kind, newest first.

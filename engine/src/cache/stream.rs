@@ -1,10 +1,10 @@
-//! Loading views, likes and streams; streams are brought forward through the ring.
+//! Loading views, likes, streams and who posts on pull; streams are brought forward through the ring.
 
 use std::sync::{Arc, Mutex};
 
 use super::tier::{Tier, lock};
 use super::{RecentLikes, View};
-use crate::limits::{RECENT_LIKES, STREAM_ENTRIES};
+use crate::limits::{EVENTS_BATCH, RECENT_LIKES, STREAM_ENTRIES};
 use crate::model::{Epoch, Position, PostId, Stamp, UserId};
 use crate::ports::StoreError;
 use crate::timeline::{Run, Window};
@@ -37,6 +37,24 @@ impl Tier {
         let store = self.store.clone();
         let load = || async move { Ok(Arc::new(RecentLikes::new(store.likes(reader, RECENT_LIKES).await?))) };
         self.likes.get_or_load(reader, load).await
+    }
+
+    /// Learns each author's newest pull post from the store.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn load_pulls(&self) -> Result<(), StoreError> {
+        let mut after = UserId(0);
+        loop {
+            let authors = self.store.pull_authors(after, EVENTS_BATCH).await?;
+            for &(author, post) in &authors {
+                self.pulls.note(author, post);
+            }
+            match authors.last() {
+                Some(&(last, _)) if authors.len() == EVENTS_BATCH => after = last,
+                _ => return Ok(()),
+            }
+        }
     }
 
     /// The posts of `author` above `floor`, complete up to the ring's position of this moment or a later one.

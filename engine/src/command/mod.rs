@@ -112,8 +112,8 @@ impl Commands {
     /// Own effects, before the event comes back through the log.
     fn show(&self, request: &Request, committed: Option<&Committed>) {
         let actor = request.actor;
-        if let Some(Committed { outcome: Outcome::Posted { post, .. }, .. }) = committed {
-            self.tier.unlogged.acknowledged(actor, post.id, &self.tier.ring);
+        if let Some(Committed { outcome: Outcome::Posted { post, .. }, replayed }) = committed {
+            self.tier.unlogged.acknowledged(actor, post.id, *replayed, &self.tier.ring);
         }
         if let Some(event) = effect(actor, &request.command) {
             // A command whose outcome is unknown is shown too: forgetting a cached value is always safe, and a

@@ -30,18 +30,30 @@ pub(super) fn slots(t: &ReadTransaction, after: Position, to: Position, limit: u
     range.take(limit).map(slot).collect()
 }
 
-/// As [`slots`], where every event must be known.
-pub(super) fn numbered(
+/// Up to `limit` events after `after` that are of a known form, in order.
+pub(super) fn known(t: &ReadTransaction, after: Position, limit: usize) -> Result<Vec<NumberedEvent>, Fault> {
+    let event = |(position, event): Slot| Some(NumberedEvent { position, event: event.ok()? });
+    Ok(slots(t, after, Position(u64::MAX), limit)?.into_iter().filter_map(event).collect())
+}
+
+/// As [`known`], with the position before the oldest event that a reader at `after` can go on from: behind what was
+/// trimmed, and behind any hole.
+pub(super) fn unbroken(
     t: &ReadTransaction,
     after: Position,
-    to: Position,
     limit: usize,
-) -> Result<Vec<NumberedEvent>, Fault> {
-    let event = |(position, event): Slot| match event {
-        Ok(event) => Ok(NumberedEvent { position, event }),
-        Err(_) => Err(Fault::Malformed("an event is of no known form")),
-    };
-    slots(t, after, to, limit)?.into_iter().map(event).collect()
+) -> Result<(Position, Vec<NumberedEvent>), Fault> {
+    let (mut oldest, mut events) = (floor(t)?, Vec::new());
+    for (position, event) in slots(t, after, Position(u64::MAX), limit)? {
+        match event {
+            Ok(event) => events.push(NumberedEvent { position, event }),
+            Err(_) => {
+                oldest = oldest.max(position);
+                events.clear();
+            }
+        }
+    }
+    Ok((oldest, events))
 }
 
 /// Removes up to `limit` rows that nobody needs: keys by age, then events up to a number that is published.

@@ -105,7 +105,7 @@ impl Store for EmbeddedStore {
 
     async fn number_events(&self, limit: usize) -> Result<Vec<NumberedEvent>, StoreError> {
         let after = self.published();
-        self.read("reading unpublished events", |t| events::numbered(t, after, Position(u64::MAX), limit))
+        self.read("reading unpublished events", |t| events::known(t, after, limit))
     }
 
     async fn mark_published(&self, position: Position) -> Result<(), StoreError> {
@@ -122,7 +122,7 @@ impl Store for EmbeddedStore {
     }
 
     async fn events(&self, after: Position, limit: usize) -> Result<(Position, Vec<NumberedEvent>), StoreError> {
-        self.read("reading events", |t| Ok((events::floor(t)?, events::numbered(t, after, Position(u64::MAX), limit)?)))
+        self.read("reading events", |t| events::unbroken(t, after, limit))
     }
 
     async fn checkpoint(&self, reader: UserId) -> Result<Option<Bytes>, StoreError> {

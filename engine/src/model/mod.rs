@@ -1,5 +1,5 @@
 //! The words of the engine as types: ids, positions, stamps, events, commands, tuning.
-//! No input or output, no clock, no async; everything else depends on it and it on nothing.
+//! No input or output, no clock, no async; everything else depends on it, and it on the limits alone.
 
 mod channel;
 mod command;

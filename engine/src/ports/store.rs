@@ -174,8 +174,8 @@ pub trait Store: Send + Sync + 'static {
     async fn wait_for_events(&self);
     /// The highest number given so far.
     async fn last_position(&self) -> Result<Position, StoreError>;
-    /// Up to `limit` numbered events after `after`, in order of number, and the position before the oldest event
-    /// that is still kept (a reader below it has missed events).
+    /// Up to `limit` numbered events after `after`, in order of number, and the position that a reader must have to go
+    /// on with them: one below it has missed events, which are no longer kept or of no known form.
     async fn events(&self, after: Position, limit: usize) -> Result<(Position, Vec<NumberedEvent>), StoreError>;
 
     // Read tables.

@@ -3,7 +3,7 @@
 
 use crate::model::{FollowView, UserId};
 
-/// An author's tag; never 0. Its high bits choose the author's bucket.
+/// An author's tag; never 0. Its high bits choose the author's first line of heads.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Tag(pub(super) u32);
 
@@ -51,7 +51,7 @@ impl AuthorSet {
         Self::new(view.follows.iter().map(|f| f.followee).chain([reader]))
     }
 
-    /// The tags, rising: buckets are visited in the order in which they lie in memory.
+    /// The tags, rising: first lines are visited in the order in which they lie in memory.
     pub(super) fn tags(&self) -> &[Tag] {
         &self.tags
     }

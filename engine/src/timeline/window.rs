@@ -4,7 +4,7 @@
 //! of the stamp." A *segment* says: "these are all pushed posts for the reader in (from, to], with the follows as of
 //! the stamp." A window's string is one fill and any number of segments behind it. Both stay true when they are
 //! repeated, copied, lost or overwritten by older ones; so nothing guards them. Reading unites the entries, and lets
-//! the position rise over each segment that joins on. `model/` beside the design explores these rules.
+//! the position rise over each segment that joins on.
 
 use super::packed::{self, put_number, take_number};
 use crate::limits::WINDOW_ENTRIES;

@@ -2,8 +2,8 @@
 //!
 //! Why a segment is true (law 2): the followers are read, with a stamp, after the events of the round were numbered,
 //! and every pushed post of the range is grouped. From then on nothing can make it untrue, so it may be appended
-//! late, twice, or not at all. A flush that falls behind skips to the present: its windows no longer join, and those
-//! whose readers come are filled.
+//! late, twice, or not at all. A flush that falls behind what the log keeps goes on where the log begins: windows no
+//! longer join, and those whose readers come are filled.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -154,9 +154,13 @@ impl Flush {
                 self.flush().await?;
             }
         }
+        self.tell();
+        Ok(())
+    }
+
+    fn tell(&self) {
         self.state.seen.store(self.round.to.0, Ordering::Relaxed);
         metrics::gauge!("flush_backlog_events", "shard" => "local").set(self.state.backlog() as f64);
-        Ok(())
     }
 
     /// Flushes what has been gathered, however little.
@@ -181,6 +185,7 @@ impl Flush {
                 self.state.position.store(to.0, Ordering::Relaxed);
                 self.state.deliveries.fetch_add(deliveries, Ordering::Relaxed);
                 self.state.nanos.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
+                self.tell();
                 Ok(())
             }
             Err(error) => {

@@ -2,7 +2,7 @@
 //! the one path of invalidation.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -20,7 +20,19 @@ pub struct Follower {
     log: Arc<dyn Log>,
     writer: RingWriter,
     tuning: watch::Sender<Tuning>,
+    /// Whether the store has a tuning that has not been told of.
+    tuning_due: bool,
+    /// The end of the log when the store was last asked for it.
+    end: Position,
+    asked: Option<Instant>,
     clock: Clock,
+}
+
+/// How often the store is asked for the end of the log, to tell how far behind it this node is.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+
+fn unavailable(error: StoreError) -> LogError {
+    LogError::Unavailable(error.to_string())
 }
 
 impl Follower {
@@ -32,23 +44,40 @@ impl Follower {
         tuning: watch::Sender<Tuning>,
         clock: Clock,
     ) -> Self {
-        Self { tier, log, writer, tuning, clock }
+        Self { tier, log, writer, tuning, tuning_due: false, end: Position::ZERO, asked: None, clock }
     }
 
-    /// Applies what the store has kept of the log, so that the ring is as full as it can be before the node serves.
+    /// Applies everything that is committed, from the store: at the start, so that the ring is as full as it can be
+    /// before the node serves, and where the log does not have what comes next.
     ///
     /// # Errors
     /// When the store does not answer.
     pub async fn warm(&mut self) -> Result<(), StoreError> {
+        let own = self.tier.unlogged.all();
+        let numbered = self.number_all().await?;
         loop {
             let (oldest, events) = self.tier.store.events(self.writer.position(), EVENTS_BATCH).await?;
             if oldest > self.writer.position() {
-                self.skip_to(oldest);
-            }
-            if events.is_empty() {
-                return Ok(());
+                self.skip_to(oldest).await?;
             }
             self.apply(&events);
+            if events.is_empty() || self.writer.position() >= numbered {
+                break;
+            }
+        }
+        // Own posts that were skipped do not come through the log any more.
+        own.into_iter().for_each(|(author, post)| self.tier.unlogged.logged(author, post));
+        self.retune().await
+    }
+
+    /// Gives everything committed its number; the last one.
+    async fn number_all(&self) -> Result<Position, StoreError> {
+        loop {
+            let numbered = self.tier.store.number_events(EVENTS_BATCH).await?;
+            let last = self.tier.store.last_position().await?;
+            if numbered.last().is_none_or(|event| event.position >= last) || numbered.len() < EVENTS_BATCH {
+                return Ok(last);
+            }
         }
     }
 
@@ -60,12 +89,15 @@ impl Follower {
         self.tier.tell_applied(self.writer.position());
     }
 
-    /// The log up to `position` cannot be had: what rests on it is forgotten.
-    fn skip_to(&mut self, position: Position) {
+    /// The log up to `position` cannot be had: what rests on it is forgotten. Who posts on pull must be known before
+    /// the ring's position says so.
+    async fn skip_to(&mut self, position: Position) -> Result<(), StoreError> {
+        self.tier.load_pulls().await?;
         self.tier.forget_all();
         self.writer.raise_floor(position);
         self.writer.advance(position);
         self.tier.tell_applied(position);
+        Ok(())
     }
 
     /// Follows until stopped.
@@ -91,51 +123,53 @@ impl Follower {
         }
     }
 
-    /// Takes and applies one batch.
+    /// Takes and applies one batch. What the log does not have, or not in order, comes from the store.
     async fn step(&mut self, reader: &mut Option<Box<dyn LogReader>>) -> Result<(), LogError> {
-        if reader.is_none() {
-            match self.log.follow(self.writer.position()).await {
-                Err(LogError::Trimmed { oldest }) => self.skip_to(oldest),
-                other => *reader = Some(other?),
-            }
+        if self.tuning_due {
+            self.retune().await.map_err(unavailable)?;
+            self.tuning_due = false;
         }
-        let Some(log) = reader else { return Ok(()) };
-        match log.next().await {
-            Ok(events) => {
-                let news = events.iter().find(|event| event.position > self.writer.position());
-                if news.is_some_and(|first| first.position != self.writer.position().next()) {
-                    // A missing number: the store has it.
-                    *reader = None;
-                    return self.warm().await.map_err(|error| LogError::Unavailable(error.to_string()));
-                }
-                self.measure(&events);
+        let next = match reader {
+            Some(reader) => reader.next().await,
+            None => match self.log.follow(self.writer.position()).await {
+                Ok(new) => reader.insert(new).next().await,
+                Err(error) => Err(error),
+            },
+        };
+        match next {
+            Ok(events) if self.joins(&events) => {
+                self.measure(&events).await;
                 self.apply(&events);
-                if events.iter().any(|event| matches!(event.event, Event::Tuned { .. }))
-                    && let Err(error) = self.retune().await
-                {
-                    tracing::warn!(%error, "the new tuning could not be read; the next one will be");
-                }
-                Ok(())
+                let lag = self.end.0.saturating_sub(self.writer.position().0);
+                metrics::gauge!("log_lag_events", "follower" => "ring").set(lag as f64);
+                self.tuning_due |= events.iter().any(|event| matches!(event.event, Event::Tuned { .. }));
+                return Ok(());
             }
+            Ok(_) | Err(LogError::Trimmed { .. }) => {}
             Err(LogError::Undecodable { position, reason }) => {
                 metrics::counter!("dead_letters_total").increment(1);
                 tracing::error!(position = position.0, %reason, "an event cannot be decoded; going on behind it");
-                self.skip_to(position);
-                Ok(())
             }
-            Err(LogError::Trimmed { oldest }) => {
+            Err(error) => {
                 *reader = None;
-                self.skip_to(oldest);
-                Ok(())
-            }
-            Err(unavailable) => {
-                *reader = None;
-                Err(unavailable)
+                return Err(error);
             }
         }
+        *reader = None;
+        self.warm().await.map_err(unavailable)
     }
 
-    fn measure(&self, events: &[NumberedEvent]) {
+    /// Whether what is new of the events begins with the next number.
+    fn joins(&self, events: &[NumberedEvent]) -> bool {
+        let news = events.iter().find(|event| event.position > self.writer.position());
+        news.is_none_or(|first| first.position == self.writer.position().next())
+    }
+
+    async fn measure(&mut self, events: &[NumberedEvent]) {
+        if self.asked.is_none_or(|asked| asked.elapsed() >= ASK_EVERY) {
+            self.asked = Some(Instant::now());
+            self.end = self.tier.store.last_position().await.unwrap_or(self.end);
+        }
         let now = self.clock.now();
         for event in events {
             if let Event::Posted { post, .. } = event.event {
@@ -143,7 +177,6 @@ impl Follower {
                 metrics::histogram!("visible_seconds").record(age_ms as f64 / 1_000.0);
             }
         }
-        metrics::gauge!("log_lag_events", "follower" => "ring").set(events.len() as f64);
     }
 
     /// Tells of the store's present tuning.

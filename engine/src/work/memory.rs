@@ -1,6 +1,6 @@
 //! A worker's memory of where its last segment for each reader ended, so that the next one joins on over rounds that
-//! had nothing for the reader. It holds only while every round was grouped without a break; `model/spans.py` beside
-//! the design shows what happens else.
+//! had nothing for the reader. It holds only while every round was grouped without a break: a segment that spanned a
+//! round that was skipped would say that there was nothing in it.
 
 use std::collections::VecDeque;
 
@@ -10,7 +10,7 @@ use crate::model::{Position, Stamp, UserId};
 
 /// Rounds that are remembered at the most.
 const ROUNDS: usize = 1 << 20;
-/// Readers that are remembered at the most: 28 bytes each.
+/// Readers that are remembered at the most: some 40 bytes each.
 const READERS: usize = 1 << 24;
 
 /// One grouped round.

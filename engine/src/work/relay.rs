@@ -32,6 +32,7 @@ impl Relay {
         let Some(last) = events.last() else { return Ok(false) };
         self.log.publish(&events).await?;
         self.store.mark_published(last.position).await?;
+        metrics::gauge!("outbox_pending").set(0.0);
         Ok(true)
     }
 

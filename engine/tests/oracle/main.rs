@@ -12,7 +12,12 @@ use world::World;
 const WORLD_OPERATIONS: usize = 4_000;
 
 /// Worlds that found a mistake.
-const FAILED_ONCE: &[u64] = &[];
+const FAILED_ONCE: &[u64] = &[
+    // A clock that stepped back made an own post older than the ring, which was taken for logged.
+    220_972_889_696_568,
+    // A node that lagged behind what was kept of the log skipped its own posts, and told them as new for ever.
+    264_139_014_546_881,
+];
 
 fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} must be a number")))

@@ -1,14 +1,16 @@
 //! One random world: an engine driven step by step beside the truth.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
 use tributary_engine::embedded::{EmbeddedLog, EmbeddedStore, ProcessShard};
 use tributary_engine::model::{
     ChangedBy, Channel, Command, Handle, Mode, NumberedEvent, Outcome, Position, PostId, TuningSettings, UserId,
 };
-use tributary_engine::ports::{Clock, Log, Shard, Store};
+use tributary_engine::ports::{Clock, Log, SegmentBatch, Shard, ShardError, Store};
+use tributary_engine::recent::BYTES_PER_ENTRY;
 use tributary_engine::testkit::Truth;
 use tributary_engine::testkit::faulty::{Fault, Faults, FaultyShard};
 use tributary_engine::work::{Checkpointer, Flush, Janitor, Relay};
@@ -32,7 +34,11 @@ pub struct World {
     pub random: fastrand::Rng,
     pub truth: Truth,
     pub users: Vec<UserId>,
-    pub parts: Parts,
+    /// Two nodes over the same store, log and shard. `here` is the one that is asked.
+    pub nodes: [Parts; 2],
+    pub here: usize,
+    /// For each node: who has changed something on the other that this one may not have heard of.
+    pub changed_elsewhere: [BTreeSet<UserId>; 2],
     pub done: Done,
     /// Posts ever written, also removed ones.
     posts: Vec<PostId>,
@@ -44,6 +50,8 @@ pub struct World {
     /// Every event since the world began.
     pub events: Vec<NumberedEvent>,
     options: Options,
+    /// Segments that were made and not yet appended.
+    held: Arc<Held>,
     /// Checkpoints as they once were.
     old_checkpoints: Vec<(UserId, bytes::Bytes)>,
     clock: Arc<AtomicU64>,
@@ -81,23 +89,27 @@ impl World {
             Arc::new(FaultyShard::new(Arc::new(ProcessShard::new(8 << 20, manual.clone())), faults));
         // From rings that lap readers all the time to rings that hold everything; from caches that evict all the
         // time to caches that hold everything.
-        let ring = 24 * [40, 150, 600, 5_000][random.usize(..4)];
+        let ring = BYTES_PER_ENTRY * [40, 150, 600, 5_000][random.usize(..4)];
         let caches = [20_000, 200_000, 20_000_000][random.usize(..3)];
         let options = Options {
             roles: Roles { api: true, worker: true },
             cache: CacheBytes { ring, windows: caches, streams: caches, views: caches, posts: caches },
-            follows: 0,
             cursor_key: [7; 32],
             clock: manual,
         };
-        let parts = Parts::assemble(store.clone(), log.clone(), shard.clone(), &options).await.unwrap();
+        let nodes = [
+            Parts::assemble(store.clone(), log.clone(), shard.clone(), &options).await.unwrap(),
+            Parts::assemble(store.clone(), log.clone(), shard.clone(), &options).await.unwrap(),
+        ];
         let relay = Relay::new(store.clone(), log.clone());
-        let flush = new_flush(&store, &shard, &parts, Position::ZERO);
+        let flush = new_flush(&store, shard.clone(), &nodes[0], Position::ZERO);
         let mut world = Self {
             random,
             truth: Truth::new(),
             users: Vec::new(),
-            parts,
+            nodes,
+            here: 0,
+            changed_elsewhere: Default::default(),
             done: Done::default(),
             posts: Vec::new(),
             store,
@@ -107,6 +119,7 @@ impl World {
             flush,
             events: Vec::new(),
             options,
+            held: Arc::default(),
             old_checkpoints: Vec::new(),
             clock,
             folder,
@@ -129,6 +142,19 @@ impl World {
             self.execute(actor, Command::Follow { user, limit: 0 }).await;
         }
         self.tune().await;
+        if self.random.u8(..6) == 0 {
+            // Somebody whose stream is longer than what is kept of one.
+            let author = self.users[0];
+            let pin = Some(if self.random.bool() { Channel::Pull } else { Channel::Push });
+            self.execute(author, Command::Pin { author, pin }).await;
+            for _ in 0..self.random.usize(700..1_100) {
+                self.execute(author, Command::Publish { text: "long".into() }).await;
+            }
+        }
+    }
+
+    pub fn node(&mut self) -> &mut Parts {
+        &mut self.nodes[self.here]
     }
 
     pub fn user(&mut self) -> UserId {
@@ -148,6 +174,9 @@ impl World {
     /// One random operation.
     pub async fn step(&mut self) {
         self.clock.fetch_add(self.random.u64(0..2_000), Ordering::Relaxed);
+        if self.random.u8(..4) == 0 {
+            self.here = 1 - self.here;
+        }
         if self.random.u8(..) == 0 {
             // A clock that steps back.
             self.clock.fetch_sub(30_000, Ordering::Relaxed);
@@ -161,8 +190,9 @@ impl World {
             720..760 => self.read_timeline().await,
             760..830 => drop(self.relay.step().await.unwrap()),
             830..890 => self.follow_some().await,
-            890..930 => self.flush_round().await,
-            930..950 => self.flush_any().await,
+            890..920 => self.flush_round().await,
+            920..940 => self.flush_any().await,
+            940..950 => self.append_held().await,
             950..980 => self.lose_something().await,
             980..988 => self.checkpoint().await,
             988..992 => drop(self.janitor().await),
@@ -175,10 +205,11 @@ impl World {
     /// Executes a command on the engine and on the truth, and compares how it ends.
     pub async fn execute(&mut self, actor: UserId, command: Command) {
         let expected = self.truth.predict(actor, &command);
-        match self.parts.commands.execute(actor, command.clone(), None).await {
+        match self.node().commands.execute(actor, command.clone(), None).await {
             Ok(committed) => {
                 assert_eq!(expected, Ok(()), "{actor:?} {command:?}");
                 self.done.commands += 1;
+                self.changed_elsewhere[1 - self.here].insert(actor);
                 if let Outcome::Posted { post, .. } = &committed.outcome {
                     self.posts.push(post.id);
                 }
@@ -271,16 +302,18 @@ impl World {
 
     /// The node applies some of what is published.
     async fn follow_some(&mut self) {
-        let (_, events) = self.store.events(self.parts.reads.tier.ring.position(), 4_096).await.unwrap();
+        let position = self.node().reads.tier.ring.position();
+        let (_, events) = self.store.events(position, 4_096).await.unwrap();
         let some = self.random.usize(..=events.len());
-        self.parts.follower.apply(&events[..some]);
-        self.parts.follower.retune().await.unwrap();
+        self.node().follower.apply(&events[..some]);
+        self.node().follower.retune().await.unwrap();
     }
 
     /// The node applies everything.
     pub async fn follow_all(&mut self) {
-        self.parts.follower.warm().await.unwrap();
-        self.parts.follower.retune().await.unwrap();
+        self.node().follower.warm().await.unwrap();
+        self.changed_elsewhere[self.here].clear();
+        self.node().follower.retune().await.unwrap();
     }
 
     /// Takes note of every event, before the janitor can take it away.
@@ -324,15 +357,30 @@ impl World {
         }
         let from = self.random.usize(..self.events.len());
         let to = self.random.usize(from..self.events.len()) + 1;
-        let mut flush = new_flush(&self.store, &self.shard, &self.parts, Position(from as u64));
+        // Half of them make their segments now and append them at some later time.
+        let shard: Arc<dyn Shard> = if self.random.bool() { self.held.clone() } else { self.shard.clone() };
+        let mut flush = new_flush(&self.store, shard, &self.nodes[0], Position(from as u64));
         flush.take(&self.events[from..to]).await.unwrap();
         flush.flush().await.unwrap();
     }
 
+    async fn append_held(&mut self) {
+        let batch = {
+            let mut held = self.held.0.lock().unwrap();
+            if held.is_empty() {
+                return;
+            }
+            let n = self.random.usize(..held.len());
+            held.swap_remove(n)
+        };
+        drop(self.shard.append(&batch).await);
+    }
+
     async fn lose_something(&mut self) {
         let (user, post) = (self.user(), self.post());
-        let tier = &self.parts.reads.tier;
-        match self.random.u32(0..7) {
+        let what = self.random.u32(0..7);
+        let tier = self.node().reads.tier.clone();
+        match what {
             0 => tier.windows.invalidate(user),
             1 => tier.views.invalidate(user),
             2 => tier.streams.invalidate(user),
@@ -346,8 +394,8 @@ impl World {
     async fn checkpoint(&mut self) {
         let user = self.user();
         match self.random.u32(0..4) {
-            0 => drop(self.parts.checkpointer.step().await.unwrap()),
-            1 => Checkpointer::save(&self.parts.reads.tier, &[user]).await.unwrap(),
+            0 => drop(self.node().checkpointer.step().await.unwrap()),
+            1 => Checkpointer::save(&self.node().reads.tier, &[user]).await.unwrap(),
             2 => {
                 let saved = self.store.checkpoint(user).await.unwrap();
                 self.old_checkpoints.extend(saved.map(|bytes| (user, bytes)));
@@ -362,26 +410,51 @@ impl World {
 
     async fn janitor(&mut self) -> bool {
         self.note_events().await;
-        let janitor = Janitor::new(self.parts.reads.tier.clone(), self.options.clock.clone());
+        let janitor = Janitor::new(self.node().reads.tier.clone(), self.options.clock.clone());
         janitor.step().await.unwrap()
     }
 
-    /// The process ends and starts again on the same folder; the shard may live on (another process) or not.
+    /// A node ends and another starts in its place; the shard may have lost everything.
     async fn restart(&mut self) {
         self.done.restarts += 1;
         self.note_events().await;
         if self.random.bool() {
-            self.shard = Arc::new(ProcessShard::new(8 << 20, self.options.clock.clone()));
+            let users = self.users.clone();
+            drop(self.shard.remove(&users).await);
         }
-        self.parts =
-            Parts::assemble(self.store.clone(), self.log.clone(), self.shard.clone(), &self.options).await.unwrap();
-        let position = self.parts.reads.tier.ring.position();
-        self.flush = new_flush(&self.store, &self.shard, &self.parts, position);
+        let parts = Parts::assemble(self.store.clone(), self.log.clone(), self.shard.clone(), &self.options);
+        *self.node() = parts.await.unwrap();
+        let position = self.node().reads.tier.ring.position();
+        self.flush = new_flush(&self.store, self.shard.clone(), &self.nodes[0], position);
         assert!(self.folder.path().exists());
     }
 }
 
-fn new_flush(store: &Arc<EmbeddedStore>, shard: &Arc<dyn Shard>, parts: &Parts, position: Position) -> Flush {
+/// A shard that keeps what is appended to it for later.
+#[derive(Default)]
+struct Held(Mutex<Vec<SegmentBatch>>);
+
+#[async_trait::async_trait]
+impl Shard for Held {
+    async fn read(&self, _: UserId) -> Result<Option<bytes::Bytes>, ShardError> {
+        Ok(None)
+    }
+
+    async fn set(&self, _: UserId, _: bytes::Bytes) -> Result<(), ShardError> {
+        Ok(())
+    }
+
+    async fn append(&self, batch: &SegmentBatch) -> Result<(), ShardError> {
+        self.0.lock().unwrap().push(batch.clone());
+        Ok(())
+    }
+
+    async fn remove(&self, _: &[UserId]) -> Result<(), ShardError> {
+        Ok(())
+    }
+}
+
+fn new_flush(store: &Arc<EmbeddedStore>, shard: Arc<dyn Shard>, parts: &Parts, position: Position) -> Flush {
     let tier = &parts.reads.tier;
-    Flush::new(store.clone(), shard.clone(), tier.epoch, parts.tuning.clone(), tier.ring.capacity(), position)
+    Flush::new(store.clone(), shard, tier.epoch, parts.tuning.clone(), tier.ring.capacity(), position)
 }

@@ -61,7 +61,7 @@ pub fn ports(folder: &Path) -> Ports {
 pub async fn engine(ports: Ports) -> Engine {
     let cache = CacheBytes { ring: 1 << 20, windows: 8 << 20, streams: 8 << 20, views: 8 << 20, posts: 8 << 20 };
     let roles = Roles { api: true, worker: true };
-    let options = Options { roles, cache, follows: 10_000, cursor_key: [9; 32], clock: Clock::System };
+    let options = Options { roles, cache, cursor_key: [9; 32], clock: Clock::System };
     Engine::start(ports, options).await.unwrap()
 }
 
