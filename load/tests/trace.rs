@@ -136,7 +136,7 @@ async fn node(store: &Arc<EmbeddedStore>) -> Engine {
     };
     let cache = CacheBytes { ring: 1 << 20, windows: 4 << 20, streams: 4 << 20, views: 4 << 20, posts: 4 << 20 };
     let roles = Roles { api: true, worker: true };
-    let options = Options { roles, cache, follows: 0, cursor_key: [7; 32], clock: Clock::System };
+    let options = Options { roles, cache, cursor_key: [7; 32], clock: Clock::System };
     Engine::start(ports, options).await.unwrap()
 }
 
