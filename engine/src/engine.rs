@@ -3,13 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::cache::{RenderedPost, Tier};
-use crate::command::Commands;
-use crate::model::{AuthorState, Command, Committed, Handle, Position, PostId, Rejection, Tuning, User, UserId};
+use crate::cache::{CacheBytes, RenderedPost, Tier};
+use crate::command::{ClientKey, CommandError, Commands};
+use crate::model::{AuthorState, Command, Committed, Handle, Position, PostId, Tuning, User, UserId};
 use crate::ports::{Clock, ListedTuning, Log, Shard, Store, StoreError, UserList};
 use crate::read::{Feed, Page, PageRequest, ReadError, Reads};
 use crate::timeline::Signer;
@@ -35,21 +34,6 @@ pub struct Roles {
     pub worker: bool,
 }
 
-/// Bytes of each cache.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct CacheBytes {
-    /// The recent ring.
-    pub ring: usize,
-    /// L1 windows.
-    pub windows: u64,
-    /// Author streams.
-    pub streams: u64,
-    /// Follow views and recent likes.
-    pub views: u64,
-    /// Rendered posts.
-    pub posts: u64,
-}
-
 /// The settings of a node, checked by whoever resolved them.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -61,26 +45,6 @@ pub struct Options {
     pub cursor_key: [u8; 32],
     /// Times.
     pub clock: Clock,
-}
-
-/// A client's idempotency key, validated at the edge, with a digest of the request it came with.
-#[derive(Clone, Debug)]
-pub struct ClientKey {
-    /// 1 to 255 visible ASCII characters.
-    pub key: String,
-    /// Digest of method, path and body.
-    pub fingerprint: [u8; 16],
-}
-
-/// Why a command was not acknowledged.
-#[derive(Clone, PartialEq, Eq, Debug, Error)]
-pub enum CommandError {
-    /// It breaks a rule; nothing was changed.
-    #[error(transparent)]
-    Rejected(#[from] Rejection),
-    /// The store is gone or the outcome unknown: trying again with the same key settles it. The text is for the log.
-    #[error("unavailable: {0}")]
-    Unavailable(String),
 }
 
 /// The state of a node, for operators.

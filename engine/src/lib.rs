@@ -11,11 +11,11 @@ pub mod model;
 pub mod ports;
 pub mod read;
 pub mod recent;
+pub mod retry;
 pub mod testkit;
 pub mod timeline;
 pub mod work;
 
-pub use engine::{
-    CacheBytes, CacheStatus, Check, ClientKey, CommandError, Engine, Options, Parts, Ports, RingStatus, Roles,
-    ShardStatus, Status,
-};
+pub use cache::CacheBytes;
+pub use command::{ClientKey, CommandError};
+pub use engine::{CacheStatus, Check, Engine, Options, Parts, Ports, RingStatus, Roles, ShardStatus, Status};

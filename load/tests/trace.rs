@@ -1,5 +1,6 @@
 //! A real trace, imported: sampled readers' whole timelines equal what the files say (law 1), by a merge that knows
-//! nothing of worlds, ids or stores. `TRACE_DIR` names a folder with `follows.tsv.gz` and `posts.tsv.gz`.
+//! nothing of worlds, ids or stores; first as the store tells them, then as a node serves them, before and after
+//! hot and ordinary authors write on. `TRACE_DIR` names a folder with `follows.tsv.gz` and `posts.tsv.gz`.
 
 #![allow(clippy::unwrap_used, reason = "a test: whatever fails here fails it")]
 
@@ -7,12 +8,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write, stderr};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use flate2::read::MultiGzDecoder;
-use tributary_engine::embedded::EmbeddedStore;
-use tributary_engine::model::{ChangedBy, Command, CommandKey, PostId, Request, TuningSettings, UserId};
+use tributary_engine::embedded::{EmbeddedLog, EmbeddedStore, ProcessShard};
+use tributary_engine::model::{
+    ChangedBy, Channel, Command, CommandKey, Outcome, PostId, Request, TuningSettings, UserId,
+};
 use tributary_engine::ports::{Clock, Store};
+use tributary_engine::read::PageRequest;
+use tributary_engine::{CacheBytes, Engine, Options, Ports, Roles};
 use tributary_load::import::{Batches, import};
 use tributary_load::world::{World, tsv};
 
@@ -20,6 +26,11 @@ const ENTER_FOLLOWERS: u64 = 500;
 const LEAVE_FOLLOWERS: u64 = 400;
 const SAMPLED_READERS: usize = 50;
 const PAGE: usize = 1_000;
+/// Readers whose timelines a node serves to the end.
+const SERVED_READERS: usize = 12;
+const SERVED_PAGE: usize = 100;
+/// New posts by each author who writes on.
+const NEW_POSTS: usize = 3;
 
 /// Both files, as they are.
 struct Trace {
@@ -105,11 +116,153 @@ async fn tune(store: &dyn Store) {
     let settings = TuningSettings {
         enter_followers: ENTER_FOLLOWERS,
         leave_followers: LEAVE_FOLLOWERS,
+        flush_max_age_ms: 20,
         ..TuningSettings::default()
     };
     let command = Command::Tune { expected: None, settings, by: ChangedBy::Config };
     let key = CommandKey { key: b"thresholds of the test".as_slice().into(), fingerprint: [0; 16] };
     store.commit(&Request { actor: UserId(0), key, command }).await.unwrap();
+}
+
+/// A timeline as a node serves it: the second of each post, and its author.
+type Entries = Vec<(u64, UserId)>;
+
+/// A node in both roles on the imported store, with caches that do not hold the world.
+async fn node(store: &Arc<EmbeddedStore>) -> Engine {
+    let ports = Ports {
+        store: store.clone(),
+        log: Arc::new(EmbeddedLog::new(store.clone())),
+        shard: Arc::new(ProcessShard::new(8 << 20, Clock::System)),
+    };
+    let cache = CacheBytes { ring: 1 << 20, windows: 4 << 20, streams: 4 << 20, views: 4 << 20, posts: 4 << 20 };
+    let roles = Roles { api: true, worker: true };
+    let options = Options { roles, cache, cursor_key: [7; 32], clock: Clock::System };
+    Engine::start(ports, options).await.unwrap()
+}
+
+/// The first entries of a reader's home timeline, at least `least` of them if there are so many.
+async fn served(node: &Engine, reader: UserId, least: usize) -> Entries {
+    let (mut entries, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = node.home(reader, &PageRequest { limit: SERVED_PAGE, cursor }).await.unwrap();
+        entries.extend(page.items.iter().map(|item| (item.post.id().created_at().0 / 1_000, item.post.author())));
+        cursor = page.next;
+        assert!(cursor.is_none() || page.items.len() == SERVED_PAGE, "a page is full unless it is the last");
+        if cursor.is_none() || entries.len() >= least {
+            return entries;
+        }
+    }
+}
+
+fn assert_same(found: &[(u64, UserId)], expected: &[(u64, UserId)], what: &str) {
+    let differs = expected.iter().zip(found).position(|(a, b)| a != b);
+    assert_eq!((differs, found.len()), (None, expected.len()), "{what}");
+}
+
+/// A reader of the trace, with the whole home timeline.
+struct Reader {
+    number: u64,
+    id: UserId,
+    home: Entries,
+}
+
+/// The trace with the ids that its users were given.
+struct Served<'a> {
+    trace: &'a Trace,
+    ids: BTreeMap<u64, UserId>,
+    readers: Vec<Reader>,
+}
+
+impl<'a> Served<'a> {
+    async fn new(trace: &'a Trace, store: &dyn Store, sample: &[u64]) -> Self {
+        let mut ids = BTreeMap::new();
+        for number in trace.users() {
+            let user = store.user_by_handle(&format!("u{number}").parse().unwrap()).await.unwrap().unwrap();
+            ids.insert(number, user.card.id);
+        }
+        let step = (sample.len() / SERVED_READERS).max(1);
+        let reader = |&number: &u64| {
+            let entry = |(second, handle): (u64, String)| (second, ids[&handle[1..].parse().unwrap()]);
+            Reader { number, id: ids[&number], home: trace.home(number).into_iter().map(entry).collect() }
+        };
+        let readers = sample.iter().step_by(step).map(reader).collect();
+        Self { trace, ids, readers }
+    }
+
+    /// Every reader's timeline by the node, to its end; how many entries that were.
+    async fn compare(&self, node: &Engine) -> usize {
+        let mut entries = 0;
+        for Reader { number, id, home } in &self.readers {
+            assert_same(&served(node, *id, usize::MAX).await, home, &format!("the timeline of u{number}"));
+            entries += home.len();
+        }
+        entries
+    }
+
+    /// Of each reader the busiest followee on each side of the threshold.
+    fn writers(&self) -> BTreeSet<u64> {
+        let mut posts: BTreeMap<u64, usize> = BTreeMap::new();
+        for &(_, author) in &self.trace.posts {
+            *posts.entry(author).or_default() += 1;
+        }
+        let hot = self.trace.hot();
+        let followees = self.readers.iter().filter_map(|reader| self.trace.follows.get(&reader.number));
+        let busiest = |followees: &BTreeSet<u64>, is_hot: bool| {
+            let authors = followees.iter().filter(|author| hot.contains(author) == is_hot);
+            authors.copied().max_by_key(|author| posts.get(author))
+        };
+        followees.flat_map(|followees| [busiest(followees, true), busiest(followees, false)]).flatten().collect()
+    }
+
+    /// Hot and ordinary authors write on, in turns; what they write is on top of their followers' timelines.
+    async fn write_on(&mut self, node: &Engine) -> [usize; 2] {
+        let (hot, writers) = (self.trace.hot(), self.writers());
+        let mut counts = [0; 2];
+        for n in 0..NEW_POSTS {
+            for number in &writers {
+                let text = format!("new {n} by u{number}").into();
+                let done = node.execute(self.ids[number], Command::Publish { text }, None).await.unwrap();
+                let Outcome::Posted { post, channel } = done.outcome else { panic!("published: {done:?}") };
+                assert_eq!(channel == Channel::Pull, hot.contains(number), "the channel of u{number}");
+                counts[usize::from(channel == Channel::Pull)] += 1;
+                for reader in &mut self.readers {
+                    let follows = self.trace.follows.get(&reader.number).is_some_and(|f| f.contains(number));
+                    if follows || reader.number == *number {
+                        reader.home.insert(0, (post.id.created_at().0 / 1_000, post.author.id));
+                    }
+                }
+            }
+        }
+        for Reader { number, id, home } in &self.readers {
+            let top = &home[..home.len().min(SERVED_PAGE)];
+            let deadline = Instant::now() + Duration::from_secs(20);
+            // Until the node has followed the log to the last of them.
+            let mut found = served(node, *id, SERVED_PAGE).await;
+            while found != top && Instant::now() < deadline {
+                tokio::task::yield_now().await;
+                found = served(node, *id, SERVED_PAGE).await;
+            }
+            assert_same(&found, top, &format!("the top of the timeline of u{number}"));
+        }
+        counts
+    }
+}
+
+async fn compare_nodes(trace: &Trace, store: &Arc<EmbeddedStore>, sample: &[u64]) {
+    let mut served = Served::new(trace, &**store, sample).await;
+    let first = node(store).await;
+    let started = Instant::now();
+    let entries = served.compare(&first).await;
+    let took = started.elapsed().as_secs_f64();
+    say(&format!("a node serves {} timelines with {entries} entries, in {took:.1} s", served.readers.len()));
+    let [ordinary, hot] = served.write_on(&first).await;
+    assert!(ordinary > 0 && hot > 0, "{ordinary} new posts by ordinary authors, {hot} by hot ones");
+    first.stop().await;
+    // The next node begins with the checkpoints of the first, and an empty shard.
+    let second = node(store).await;
+    served.compare(&second).await;
+    second.stop().await;
+    say(&format!("{ordinary} new posts by ordinary authors and {hot} by hot ones are on top, also after a restart"));
 }
 
 fn say(line: &str) {
@@ -152,4 +305,5 @@ async fn timelines_of_an_imported_trace_equal_its_files() {
     }
     let took = started.elapsed().as_secs_f64();
     say(&format!("{} timelines with {entries} entries equal the files, in {took:.1} s", sample.len()));
+    compare_nodes(&trace, &store, &sample).await;
 }

@@ -4,17 +4,30 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::{LoadingCache, PullAuthors, RecentLikes, RenderedPost, Unlogged, View};
-use crate::engine::CacheBytes;
+use super::{LoadingCache, PullAuthors, RecentLikes, RenderedPost, Source, Unlogged, View};
 use crate::limits::BEHIND_WAIT;
 use crate::model::{Channel, Epoch, Event, NumberedEvent, Position, PostId, UserId};
 use crate::ports::Store;
-use crate::read::Source;
 use crate::recent::{Ring, RingWriter, SharedRing};
 use crate::timeline::Run;
 
 /// A share of the bytes for views goes to recent likes.
 const LIKES_SHARE: u64 = 8;
+
+/// Bytes of each cache.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CacheBytes {
+    /// The recent ring.
+    pub ring: usize,
+    /// L1 windows.
+    pub windows: u64,
+    /// Author streams.
+    pub streams: u64,
+    /// Follow views and recent likes.
+    pub views: u64,
+    /// Rendered posts.
+    pub posts: u64,
+}
 
 /// What a fill found where: told once, to the first who reads the window it made.
 #[derive(Clone, Debug)]

@@ -3,16 +3,37 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use thiserror::Error;
+
 use crate::cache::Tier;
-use crate::engine::{ClientKey, CommandError};
 use crate::model::{Command, CommandKey, Committed, Event, Outcome, Rejection, Request, UserId};
 use crate::ports::{CommitError, Store, StoreError};
-use crate::work::Backoff;
+use crate::retry::Backoff;
 
 /// How often the outcome of an interrupted commit is looked up before the client is told to try again.
 const LOOK_UPS: usize = 5;
 /// Keys that a node makes begin with this byte; clients send visible ASCII.
 const MADE_HERE: u8 = 0;
+
+/// A client's idempotency key, validated at the edge, with a digest of the request it came with.
+#[derive(Clone, Debug)]
+pub struct ClientKey {
+    /// 1 to 255 visible ASCII characters.
+    pub key: String,
+    /// Digest of method, path and body.
+    pub fingerprint: [u8; 16],
+}
+
+/// Why a command was not acknowledged.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum CommandError {
+    /// It breaks a rule; nothing was changed.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// The store is gone or the outcome unknown: trying again with the same key settles it. The text is for the log.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+}
 
 /// Actors and keys that are being worked on.
 type InFlight = Mutex<HashSet<(UserId, Box<[u8]>)>>;

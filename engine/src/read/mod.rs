@@ -22,7 +22,8 @@ use crate::ports::{Shard, StoreError};
 use crate::timeline::Signer;
 use crate::work::CheckpointQueue;
 
-pub use page::{Feed, FeedItem, Page, PageRequest, ReadError, Source};
+pub use crate::cache::Source;
+pub use page::{Feed, FeedItem, Page, PageRequest, ReadError};
 
 /// What reads work with. Cheap to clone.
 #[derive(Clone)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::cache::RenderedPost;
+use crate::cache::{RenderedPost, Source};
 use crate::model::PostId;
 use crate::ports::StoreError;
 
@@ -24,37 +24,6 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// The cursor of the page after; none: the list ends here.
     pub next: Option<String>,
-}
-
-/// Where the engine had an entry of a feed from.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Source {
-    /// The reader's window in this process.
-    L1,
-    /// The recent ring.
-    Ring,
-    /// The reader's window in its shard.
-    Shard,
-    /// The reader's checkpoint.
-    Checkpoint,
-    /// An author stream.
-    Stream,
-    /// The store's pull.
-    Store,
-}
-
-impl Source {
-    /// Its name in JSON and metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::L1 => "l1",
-            Self::Ring => "ring",
-            Self::Shard => "shard",
-            Self::Checkpoint => "checkpoint",
-            Self::Stream => "stream",
-            Self::Store => "store",
-        }
-    }
 }
 
 /// A post of a feed.

@@ -13,10 +13,11 @@ use rustc_hash::FxHashMap;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{Audience, Backoff, Group, Memory, Stop, stopped};
+use super::{Audience, Group, Memory, Stop, stopped};
 use crate::limits::{APPEND_TIMEOUT, FOLLOWERS_PAGE, ROUND_RING_SHARE};
 use crate::model::{Channel, Epoch, Event, NumberedEvent, Position, PostId, SlotRange, Tuning, UserId};
 use crate::ports::{Log, LogError, LogReader, SegmentBatch, Shard, Store, StoreError};
+use crate::retry::Backoff;
 use crate::timeline::SegmentHeader;
 
 /// How far a flush has come, for operators. All numbers may trail.

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::{Backoff, Stop, stopped};
+use super::{Stop, stopped};
 use crate::cache::Tier;
 use crate::limits::EVENTS_BATCH;
 use crate::model::{Event, NumberedEvent, Position, Tuning};
 use crate::ports::{Clock, Log, LogError, LogReader, StoreError};
 use crate::recent::RingWriter;
+use crate::retry::Backoff;
 
 /// What follows the log for one node.
 pub struct Follower {

@@ -11,7 +11,6 @@ mod group;
 mod janitor;
 mod memory;
 mod relay;
-mod retry;
 
 pub use checkpoint::{CheckpointQueue, Checkpointer};
 pub use flush::{Flush, FlushState};
@@ -20,7 +19,6 @@ pub use group::{Audience, Group};
 pub use janitor::Janitor;
 pub use memory::Memory;
 pub use relay::Relay;
-pub use retry::Backoff;
 
 /// Tells the work in the background to end: true once it should.
 pub type Stop = tokio::sync::watch::Receiver<bool>;

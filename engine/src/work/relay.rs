@@ -5,9 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Backoff, Stop, stopped};
+use super::{Stop, stopped};
 use crate::limits::{EVENTS_BATCH, RELAY_POLL};
 use crate::ports::{Log, Store};
+use crate::retry::Backoff;
 
 /// Between the store's outbox and the log.
 pub struct Relay {

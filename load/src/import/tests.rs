@@ -1,3 +1,5 @@
+//! Imports into an embedded store: whole, resumed, and refused.
+
 use std::path::Path;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! World files: what is written is read, and what is damaged is found.
+
 use std::fs;
 use std::path::Path;
 

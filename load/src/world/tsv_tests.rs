@@ -1,3 +1,5 @@
+//! Worlds from files of follows and posts.
+
 use std::fs;
 use std::io::Write;
 
