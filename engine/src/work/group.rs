@@ -1,7 +1,7 @@
 //! Grouping a round's posts by reader: the inner loop of fan-out.
 //!
 //! Two passes over (author, follower), as in a counting sort: count each reader's posts, then scatter the posts'
-//! indices into one array, newest first. Readers are dense numbers, so that both are array accesses; a hash look-up
+//! ids into one array, newest first. Readers are dense numbers, so that both are array accesses; a hash look-up
 //! is paid once an author and follower, not once a delivery.
 
 use crate::model::PostId;
@@ -22,18 +22,13 @@ pub struct Group {
     cursors: Vec<u32>,
     touched: Vec<u32>,
     posts: Vec<(PostId, u32)>,
-    scattered: Vec<u32>,
+    scattered: Vec<PostId>,
 }
 
 impl Group {
-    /// Groups the round and gives each reader with posts, by rising number, its posts, newest first, to `each`.
+    /// Groups the round and gives each reader with posts, in no order, its posts, newest first, to `each`.
     /// `readers` is one past the highest number. Returns the deliveries: pairs of reader and post.
-    pub fn by_reader(
-        &mut self,
-        audiences: &[Audience],
-        readers: usize,
-        mut each: impl FnMut(u32, &mut dyn Iterator<Item = PostId>),
-    ) -> u64 {
+    pub fn by_reader(&mut self, audiences: &[Audience], readers: usize, mut each: impl FnMut(u32, &[PostId])) -> u64 {
         self.cursors.resize(readers, 0);
         self.touched.clear();
         self.posts.clear();
@@ -53,7 +48,6 @@ impl Group {
             }
             pairs += u64::from(count) * audience.readers.len() as u64;
         }
-        self.touched.sort_unstable();
         self.posts.sort_unstable_by(|a, b| b.cmp(a));
         self.scatter(audiences, pairs);
 
@@ -62,8 +56,7 @@ impl Group {
             let cursor = &mut self.cursors[reader as usize];
             let end = *cursor as usize;
             *cursor = 0;
-            let posts = &self.posts;
-            each(reader, &mut self.scattered[start..end].iter().map(|&post| posts[post as usize].0));
+            each(reader, &self.scattered[start..end]);
             start = end;
         }
         pairs
@@ -77,11 +70,11 @@ impl Group {
             *cursor = start;
             start += count;
         }
-        self.scattered.resize(self.scattered.len().max(pairs as usize), 0);
-        for (post, &(_, author)) in self.posts.iter().enumerate() {
+        self.scattered.resize(self.scattered.len().max(pairs as usize), PostId::MIN);
+        for &(post, author) in &self.posts {
             for &reader in &audiences[author as usize].readers {
                 let cursor = &mut self.cursors[reader as usize];
-                self.scattered[*cursor as usize] = post as u32;
+                self.scattered[*cursor as usize] = post;
                 *cursor += 1;
             }
         }
@@ -119,7 +112,7 @@ mod tests {
                 expected.values_mut().for_each(|posts| posts.sort_unstable_by(|a, b| b.cmp(a)));
                 let mut got = BTreeMap::new();
                 let pairs = group.by_reader(&audiences, 50, |reader, posts| {
-                    got.insert(reader, posts.collect::<Vec<_>>());
+                    got.insert(reader, posts.to_vec());
                 });
                 prop_assert_eq!(pairs, expected.values().map(|posts| posts.len() as u64).sum::<u64>());
                 prop_assert_eq!(got, expected);
