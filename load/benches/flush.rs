@@ -36,8 +36,10 @@ const TURNS: usize = 7;
 const PAIRS: u64 = 32_000_000;
 /// Deliveries of a turn where rounds are small.
 const PAIRS_SMALL: u64 = 6_000_000;
-/// Events between two resets where rounds are small: no string of a window passes its bound.
-const CHUNK: usize = 512;
+/// Events between two resets where rounds are small, so that no string of a window passes its bound, and where each
+/// event is a round.
+const CHUNK: usize = 4_096;
+const CHUNK_BY_EVENT: usize = 1_024;
 const RING_BYTES: usize = 64 * 1024 * 1024;
 const SHARD_BYTES: usize = 1 << 30;
 const EPOCH: Epoch = Epoch(1);
@@ -170,7 +172,7 @@ impl Case {
         Self {
             name: "age 0: every event its own round",
             max_age_ms: 0,
-            chunks: posts.chunks(CHUNK).map(chunk).collect(),
+            chunks: posts.chunks(CHUNK_BY_EVENT).map(chunk).collect(),
         }
     }
 
