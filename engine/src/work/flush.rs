@@ -243,7 +243,7 @@ impl Flush {
         let pairs = group.by_reader(audiences, readers, |number, posts| {
             let (from, stamp) = memory.span(number);
             let header = SegmentHeader { epoch: *epoch, from, to, stamp };
-            batch.push(memory.reader(number), |out| header.encode(posts.iter().copied(), out));
+            batch.push(memory.reader(number), |out| header.encode(posts, out));
         });
         self.send().await;
         pairs

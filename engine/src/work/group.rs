@@ -1,7 +1,7 @@
 //! Grouping a round's posts by reader: the inner loop of fan-out.
 //!
 //! Two passes over (author, follower), as in a counting sort: count each reader's posts, then scatter the posts'
-//! ids into one array, newest first. Readers are dense numbers, so that both are array accesses; a hash look-up
+//! places into one array, newest first. Readers are dense numbers, so that both are array accesses; a hash look-up
 //! is paid once an author and follower, not once a delivery.
 
 use crate::model::PostId;
@@ -22,13 +22,30 @@ pub struct Group {
     cursors: Vec<u32>,
     touched: Vec<u32>,
     posts: Vec<(PostId, u32)>,
-    scattered: Vec<PostId>,
+    /// Places in `posts`: ids would spare a look-up, but are twice as much to write, and slower.
+    scattered: Vec<u32>,
+}
+
+/// A reader's posts of a round, newest first.
+#[derive(Debug)]
+pub struct Posts<'a> {
+    places: std::slice::Iter<'a, u32>,
+    posts: &'a [(PostId, u32)],
+}
+
+impl Iterator for Posts<'_> {
+    type Item = PostId;
+
+    #[inline]
+    fn next(&mut self) -> Option<PostId> {
+        self.places.next().map(|&place| self.posts[place as usize].0)
+    }
 }
 
 impl Group {
     /// Groups the round and gives each reader with posts, in no order, its posts, newest first, to `each`.
     /// `readers` is one past the highest number. Returns the deliveries: pairs of reader and post.
-    pub fn by_reader(&mut self, audiences: &[Audience], readers: usize, mut each: impl FnMut(u32, &[PostId])) -> u64 {
+    pub fn by_reader(&mut self, audiences: &[Audience], readers: usize, mut each: impl FnMut(u32, Posts<'_>)) -> u64 {
         self.cursors.resize(readers, 0);
         self.touched.clear();
         self.posts.clear();
@@ -56,7 +73,7 @@ impl Group {
             let cursor = &mut self.cursors[reader as usize];
             let end = *cursor as usize;
             *cursor = 0;
-            each(reader, &self.scattered[start..end]);
+            each(reader, Posts { places: self.scattered[start..end].iter(), posts: &self.posts });
             start = end;
         }
         pairs
@@ -70,11 +87,11 @@ impl Group {
             *cursor = start;
             start += count;
         }
-        self.scattered.resize(self.scattered.len().max(pairs as usize), PostId::MIN);
-        for &(post, author) in &self.posts {
+        self.scattered.resize(self.scattered.len().max(pairs as usize), 0);
+        for (place, &(_, author)) in self.posts.iter().enumerate() {
             for &reader in &audiences[author as usize].readers {
                 let cursor = &mut self.cursors[reader as usize];
-                self.scattered[*cursor as usize] = post;
+                self.scattered[*cursor as usize] = place as u32;
                 *cursor += 1;
             }
         }
@@ -112,7 +129,7 @@ mod tests {
                 expected.values_mut().for_each(|posts| posts.sort_unstable_by(|a, b| b.cmp(a)));
                 let mut got = BTreeMap::new();
                 let pairs = group.by_reader(&audiences, 50, |reader, posts| {
-                    got.insert(reader, posts.to_vec());
+                    got.insert(reader, posts.collect::<Vec<_>>());
                 });
                 prop_assert_eq!(pairs, expected.values().map(|posts| posts.len() as u64).sum::<u64>());
                 prop_assert_eq!(got, expected);

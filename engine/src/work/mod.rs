@@ -16,7 +16,7 @@ mod retry;
 pub use checkpoint::{CheckpointQueue, Checkpointer};
 pub use flush::{Flush, FlushState};
 pub use follower::Follower;
-pub use group::{Audience, Group};
+pub use group::{Audience, Group, Posts};
 pub use janitor::Janitor;
 pub use memory::Memory;
 pub use relay::Relay;
