@@ -139,11 +139,12 @@ impl Case {
     /// The default bound: so many pairs a round, and a reset after each.
     fn by_pairs(graph: &Graph) -> Self {
         let settings = TuningSettings::default();
-        let (mut chunks, mut begun, mut pairs) = (Vec::new(), graph.newest(PAIRS), 0);
-        for post in begun..graph.posts.len() {
+        let first = graph.newest(PAIRS);
+        let (mut chunks, mut begun, mut pairs) = (Vec::new(), first, 0);
+        for post in first..graph.posts.len() {
             pairs += graph.pairs(post..post + 1);
             if pairs > settings.flush_max_pairs {
-                chunks.push(vec![begun..post]);
+                chunks.push(std::iter::once(begun..post).collect());
                 (begun, pairs) = (post, graph.pairs(post..post + 1));
             }
         }
@@ -168,7 +169,7 @@ impl Case {
     /// Age 0: classic fan-out. The flush itself makes a round of each event.
     fn by_event(graph: &Graph) -> Self {
         let posts: Vec<usize> = (graph.newest(PAIRS_SMALL)..graph.posts.len()).collect();
-        let chunk = |posts: &[usize]| vec![posts[0]..posts[0] + posts.len()];
+        let chunk = |posts: &[usize]| std::iter::once(posts[0]..posts[0] + posts.len()).collect();
         Self {
             name: "age 0: every event its own round",
             max_age_ms: 0,
