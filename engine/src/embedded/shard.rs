@@ -179,16 +179,29 @@ impl Shard for ProcessShard {
 
     /// Readers without a string are passed over. The batch is taken stripe by stripe: each lock is taken once, and
     /// the stripe's table stays in the processor's cache (a quarter faster than in the order given, with a million
-    /// readers). The sort is stable, so segments of one reader keep their order.
+    /// readers). It is a counting sort, which is stable, so segments of one reader keep their order.
     async fn append(&self, batch: &SegmentBatch) -> Result<(), ShardError> {
-        let mut segments: Vec<_> =
-            batch.iter().map(|(reader, segment)| (stripe_number(reader), reader, segment)).collect();
-        segments.sort_by_key(|&(stripe, ..)| stripe);
-        for run in segments.chunk_by(|one, next| one.0 == next.0) {
-            let mut stripe = self.lock(run[0].0);
-            for &(_, reader, segment) in run {
-                stripe.append(reader, segment);
+        let mut ends = vec![0; self.stripes.len()];
+        for (reader, _) in batch.iter() {
+            ends[stripe_number(reader)] += 1;
+        }
+        let mut sum = 0;
+        for end in &mut ends {
+            sum += std::mem::replace(end, sum);
+        }
+        let mut segments = vec![(UserId(0), [].as_slice()); batch.len()];
+        for segment in batch.iter() {
+            let end = &mut ends[stripe_number(segment.0)];
+            segments[*end] = segment;
+            *end += 1;
+        }
+        let mut start = 0;
+        for (stripe, &end) in ends.iter().enumerate() {
+            if start < end {
+                let mut stripe = self.lock(stripe);
+                segments[start..end].iter().for_each(|&(reader, segment)| stripe.append(reader, segment));
             }
+            start = end;
         }
         Ok(())
     }

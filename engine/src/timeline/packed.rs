@@ -83,7 +83,20 @@ impl Iterator for Unpacked<'_> {
 
 /// Appends an unsigned LEB128 number: 1 to 10 bytes.
 #[inline]
-pub fn put_number(out: &mut Vec<u8>, mut number: u64) {
+pub fn put_number(out: &mut Vec<u8>, number: u64) {
+    // Nearly every number has up to 8 bytes. How many varies from one to the next, so that a loop is mispredicted.
+    if number >> 56 == 0 {
+        let length = (u64::BITS - (number | 1).leading_zeros()).div_ceil(7);
+        let goes_on = 0x8080_8080_8080_8080 & !(u64::MAX << (8 * (length - 1)));
+        let end = out.len() + length as usize;
+        out.extend_from_slice(&(spread(number) | goes_on).to_le_bytes());
+        out.truncate(end);
+    } else {
+        put_number_slowly(out, number);
+    }
+}
+
+fn put_number_slowly(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;
@@ -114,6 +127,14 @@ fn squeeze(word: u64) -> u64 {
     let x = (x & 0x007f_007f_007f_007f) | ((x & 0x7f00_7f00_7f00_7f00) >> 1);
     let x = (x & 0x0000_3fff_0000_3fff) | ((x & 0x3fff_0000_3fff_0000) >> 2);
     (x & 0x0000_0000_0fff_ffff) | ((x & 0x0fff_ffff_0000_0000) >> 4)
+}
+
+/// The opposite of [`squeeze`], of 56 bits.
+#[inline]
+fn spread(x: u64) -> u64 {
+    let x = (x & 0x0000_0000_0fff_ffff) | ((x & 0x00ff_ffff_f000_0000) << 4);
+    let x = (x & 0x0000_3fff_0000_3fff) | ((x & 0x0fff_c000_0fff_c000) << 2);
+    (x & 0x007f_007f_007f_007f) | ((x & 0x3f80_3f80_3f80_3f80) << 1)
 }
 
 fn take_number_slowly(bytes: &mut &[u8]) -> Option<u64> {
@@ -170,6 +191,9 @@ mod tests {
             let mut rest = &bytes[..];
             prop_assert_eq!(take_number(&mut rest), Some(number));
             prop_assert_eq!(rest.len(), behind);
+            let mut slowly = Vec::new();
+            put_number_slowly(&mut slowly, number);
+            prop_assert_eq!(&bytes[..bytes.len() - behind], slowly, "as short as can be");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Grouping a round's posts by reader: the inner loop of fan-out.
 //!
 //! Two passes over (author, follower), as in a counting sort: count each reader's posts, then scatter the posts'
-//! indices into one array, newest first. Readers are dense numbers, so that both are array accesses; a hash look-up
+//! places into one array, newest first. Readers are dense numbers, so that both are array accesses; a hash look-up
 //! is paid once an author and follower, not once a delivery.
 
 use crate::model::PostId;
@@ -22,18 +22,30 @@ pub struct Group {
     cursors: Vec<u32>,
     touched: Vec<u32>,
     posts: Vec<(PostId, u32)>,
+    /// Places in `posts`: ids would spare a look-up, but are twice as much to write, and slower.
     scattered: Vec<u32>,
 }
 
+/// A reader's posts of a round, newest first.
+#[derive(Debug)]
+pub struct Posts<'a> {
+    places: std::slice::Iter<'a, u32>,
+    posts: &'a [(PostId, u32)],
+}
+
+impl Iterator for Posts<'_> {
+    type Item = PostId;
+
+    #[inline]
+    fn next(&mut self) -> Option<PostId> {
+        self.places.next().map(|&place| self.posts[place as usize].0)
+    }
+}
+
 impl Group {
-    /// Groups the round and gives each reader with posts, by rising number, its posts, newest first, to `each`.
+    /// Groups the round and gives each reader with posts, in no order, its posts, newest first, to `each`.
     /// `readers` is one past the highest number. Returns the deliveries: pairs of reader and post.
-    pub fn by_reader(
-        &mut self,
-        audiences: &[Audience],
-        readers: usize,
-        mut each: impl FnMut(u32, &mut dyn Iterator<Item = PostId>),
-    ) -> u64 {
+    pub fn by_reader(&mut self, audiences: &[Audience], readers: usize, mut each: impl FnMut(u32, Posts<'_>)) -> u64 {
         self.cursors.resize(readers, 0);
         self.touched.clear();
         self.posts.clear();
@@ -53,7 +65,6 @@ impl Group {
             }
             pairs += u64::from(count) * audience.readers.len() as u64;
         }
-        self.touched.sort_unstable();
         self.posts.sort_unstable_by(|a, b| b.cmp(a));
         self.scatter(audiences, pairs);
 
@@ -62,8 +73,7 @@ impl Group {
             let cursor = &mut self.cursors[reader as usize];
             let end = *cursor as usize;
             *cursor = 0;
-            let posts = &self.posts;
-            each(reader, &mut self.scattered[start..end].iter().map(|&post| posts[post as usize].0));
+            each(reader, Posts { places: self.scattered[start..end].iter(), posts: &self.posts });
             start = end;
         }
         pairs
@@ -78,10 +88,10 @@ impl Group {
             start += count;
         }
         self.scattered.resize(self.scattered.len().max(pairs as usize), 0);
-        for (post, &(_, author)) in self.posts.iter().enumerate() {
+        for (place, &(_, author)) in self.posts.iter().enumerate() {
             for &reader in &audiences[author as usize].readers {
                 let cursor = &mut self.cursors[reader as usize];
-                self.scattered[*cursor as usize] = post as u32;
+                self.scattered[*cursor as usize] = place as u32;
                 *cursor += 1;
             }
         }

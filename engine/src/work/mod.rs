@@ -15,7 +15,7 @@ mod relay;
 pub use checkpoint::{CheckpointQueue, Checkpointer};
 pub use flush::{Flush, FlushState};
 pub use follower::Follower;
-pub use group::{Audience, Group};
+pub use group::{Audience, Group, Posts};
 pub use janitor::Janitor;
 pub use memory::Memory;
 pub use relay::Relay;
