@@ -3,7 +3,9 @@
 //! Law 2 makes it simple: every string is a true statement, so any of them may be dropped at any time, and a
 //! full shard drops what was read longest ago without asking anybody.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -17,6 +19,8 @@ use crate::ports::{Clock, SegmentBatch, Shard, ShardError};
 const STRIPE_BITS: u32 = 7;
 /// What an entry costs beside its string: map slot, key in the list, the allocator's share.
 const ENTRY_BYTES: usize = 80;
+/// How often expired windows are swept.
+const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 /// How many strings are looked at to find one that was read long ago. Five are nearly as good as all of them
 /// (Redis's approximated LRU has the same default).
 const EVICTION_SAMPLE: usize = 5;
@@ -25,6 +29,8 @@ const EVICTION_SAMPLE: usize = 5;
 pub struct ProcessShard {
     stripes: Box<[Mutex<Stripe>]>,
     clock: Clock,
+    /// When expired windows were last swept, in Unix milliseconds.
+    swept_at: AtomicU64,
 }
 
 #[derive(Default)]
@@ -54,7 +60,8 @@ impl ProcessShard {
             random: fastrand::Rng::with_seed(n as u64),
             ..Stripe::default()
         };
-        Self { stripes: (0..count).map(|n| Mutex::new(stripe(n))).collect(), clock }
+        let swept_at = AtomicU64::new(clock.now().0);
+        Self { stripes: (0..count).map(|n| Mutex::new(stripe(n))).collect(), clock, swept_at }
     }
 
     /// Strings held.
@@ -67,14 +74,23 @@ impl ProcessShard {
         self.sum(|stripe| stripe.bytes)
     }
 
-    /// Forgets the windows that nobody has read for [`limits::WINDOW_TTL`]; returns how many.
-    pub fn sweep(&self, now: Millis) -> usize {
-        self.sum(|stripe| {
-            let expired: Vec<UserId> =
-                stripe.windows.iter().filter(|(_, window)| window.expired(now)).map(|(&reader, _)| reader).collect();
-            expired.iter().for_each(|&reader| stripe.remove(reader));
-            expired.len()
-        })
+    /// Sweeps now and then. Who appends pays for it: only a flush makes windows of readers who stay away grow.
+    fn sweep_if_due(&self) {
+        let (now, last) = (self.clock.now(), self.swept_at.load(Ordering::Relaxed));
+        let due = now.0.saturating_sub(last) >= SWEEP_EVERY.as_millis() as u64;
+        if due && self.swept_at.compare_exchange(last, now.0, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            self.sweep(now);
+        }
+    }
+
+    /// Forgets the windows that nobody has read for [`limits::WINDOW_TTL`].
+    fn sweep(&self, now: Millis) {
+        for n in 0..self.stripes.len() {
+            let mut stripe = self.lock(n);
+            let expired = stripe.windows.iter().filter(|(_, window)| window.expired(now));
+            let expired: Vec<UserId> = expired.map(|(&reader, _)| reader).collect();
+            expired.into_iter().for_each(|reader| stripe.remove(reader));
+        }
     }
 
     fn sum(&self, of: impl Fn(&mut Stripe) -> usize) -> usize {
@@ -181,6 +197,7 @@ impl Shard for ProcessShard {
     /// the stripe's table stays in the processor's cache (a quarter faster than in the order given, with a million
     /// readers). It is a counting sort, which is stable, so segments of one reader keep their order.
     async fn append(&self, batch: &SegmentBatch) -> Result<(), ShardError> {
+        self.sweep_if_due();
         let mut ends = vec![0; self.stripes.len()];
         for (reader, _) in batch.iter() {
             ends[stripe_number(reader)] += 1;
@@ -217,7 +234,6 @@ impl Shard for ProcessShard {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
 
@@ -303,7 +319,8 @@ mod tests {
         shard.append(&batch(&[(2, b"segment")])).await.unwrap();
         now.fetch_add(1, Ordering::Relaxed);
         assert_eq!(shard.read(UserId(2)).await.unwrap(), None, "only a read renews");
-        assert_eq!(shard.sweep(shard.clock.now()), 1);
+        now.fetch_add(SWEEP_EVERY.as_millis() as u64, Ordering::Relaxed);
+        shard.append(&batch(&[])).await.unwrap();
         assert_eq!(shard.entries(), 1);
         assert!(shard.read(UserId(1)).await.unwrap().is_some());
         check(&shard);

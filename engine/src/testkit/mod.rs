@@ -3,8 +3,10 @@
 
 pub mod contract;
 pub mod faulty;
+mod held;
 mod retrying;
 mod truth;
 
+pub use held::HeldShard;
 pub use retrying::RetryingStore;
 pub use truth::Truth;

@@ -13,11 +13,10 @@ use tributary_engine::model::{
 };
 use tributary_engine::ports::{Clock, Log, SegmentBatch, Shard, ShardError, Store};
 use tributary_engine::recent::BYTES_PER_ENTRY;
-use tributary_engine::testkit::Truth;
 use tributary_engine::testkit::faulty::{Fault, Faults, FaultyShard};
+use tributary_engine::testkit::{HeldShard, Truth};
 use tributary_engine::work::{Checkpointer, Flush, Janitor, Relay};
 use tributary_engine::{CacheBytes, CommandError, Options, Parts, Roles};
-use work::Held;
 
 /// What was done, to show that a run did something.
 #[derive(Clone, Copy, Default, Debug)]
@@ -54,7 +53,7 @@ pub struct World {
     pub events: Vec<NumberedEvent>,
     options: Options,
     /// Segments that were made and not yet appended.
-    held: Arc<Held>,
+    held: Arc<HeldShard>,
     /// Checkpoints as they once were.
     old_checkpoints: Vec<(UserId, bytes::Bytes)>,
     clock: Arc<AtomicU64>,

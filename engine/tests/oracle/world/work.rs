@@ -53,7 +53,7 @@ impl World {
 
     pub(super) async fn append_held(&mut self) {
         let batch = {
-            let mut held = self.held.0.lock().unwrap();
+            let mut held = self.held.batches();
             if held.is_empty() {
                 return;
             }
@@ -61,29 +61,5 @@ impl World {
             held.swap_remove(n)
         };
         drop(self.shard.append(&batch).await);
-    }
-}
-
-/// A shard that keeps what is appended to it for later.
-#[derive(Default)]
-pub(super) struct Held(Mutex<Vec<SegmentBatch>>);
-
-#[async_trait::async_trait]
-impl Shard for Held {
-    async fn read(&self, _: UserId) -> Result<Option<bytes::Bytes>, ShardError> {
-        Ok(None)
-    }
-
-    async fn set(&self, _: UserId, _: bytes::Bytes) -> Result<(), ShardError> {
-        Ok(())
-    }
-
-    async fn append(&self, batch: &SegmentBatch) -> Result<(), ShardError> {
-        self.0.lock().unwrap().push(batch.clone());
-        Ok(())
-    }
-
-    async fn remove(&self, _: &[UserId]) -> Result<(), ShardError> {
-        Ok(())
     }
 }
