@@ -40,6 +40,12 @@ impl World {
         }
     }
 
+    /// The first page, so that the reader has a window.
+    pub async fn read_first(&mut self, reader: UserId) {
+        let feed = self.page(reader, 20, None).await;
+        assert_eq!(ids(&feed), self.truth.home(reader).into_iter().take(20).collect::<Vec<_>>());
+    }
+
     /// The whole timeline, to the first post ever written.
     pub async fn read_timeline(&mut self) {
         self.follow_all().await;
@@ -47,7 +53,7 @@ impl World {
         self.compare_timeline(reader).await;
     }
 
-    async fn compare_timeline(&mut self, reader: UserId) {
+    pub async fn compare_timeline(&mut self, reader: UserId) {
         self.done.timelines += 1;
         let (mut cursor, mut told) = (None, Vec::new());
         loop {

@@ -3,15 +3,15 @@
 mod work;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use tempfile::TempDir;
 use tributary_engine::embedded::{EmbeddedLog, EmbeddedStore, ProcessShard};
 use tributary_engine::model::{
     ChangedBy, Channel, Command, Handle, Mode, NumberedEvent, Outcome, Position, PostId, TuningSettings, UserId,
 };
-use tributary_engine::ports::{Clock, Log, SegmentBatch, Shard, ShardError, Store};
+use tributary_engine::ports::{Clock, Log, Shard, Store};
 use tributary_engine::recent::BYTES_PER_ENTRY;
 use tributary_engine::testkit::faulty::{Fault, Faults, FaultyShard};
 use tributary_engine::testkit::{HeldShard, Truth};
@@ -42,6 +42,8 @@ pub struct World {
     /// For each node: who has changed something on the other that this one may not have heard of.
     pub changed_elsewhere: [BTreeSet<UserId>; 2],
     pub done: Done,
+    /// Whether authors write very much at times.
+    long: bool,
     /// Posts ever written, also removed ones.
     posts: Vec<PostId>,
     store: Arc<EmbeddedStore>,
@@ -105,6 +107,7 @@ impl World {
         ];
         let relay = Relay::new(store.clone(), log.clone());
         let flush = new_flush(&store, shard.clone(), &nodes[0], Position::ZERO);
+        let long = random.u8(..3) == 0;
         let mut world = Self {
             random,
             truth: Truth::new(),
@@ -113,6 +116,7 @@ impl World {
             here: 0,
             changed_elsewhere: Default::default(),
             done: Done::default(),
+            long,
             posts: Vec::new(),
             store,
             log,
@@ -144,15 +148,6 @@ impl World {
             self.execute(actor, Command::Follow { user, limit: 0 }).await;
         }
         self.tune().await;
-        if self.random.u8(..6) == 0 {
-            // Somebody whose stream is longer than what is kept of one.
-            let author = self.users[0];
-            let pin = Some(if self.random.bool() { Channel::Pull } else { Channel::Push });
-            self.execute(author, Command::Pin { author, pin }).await;
-            for _ in 0..self.random.usize(700..1_100) {
-                self.execute(author, Command::Publish { text: "long".into() }).await;
-            }
-        }
     }
 
     pub fn node(&mut self) -> &mut Parts {
@@ -248,10 +243,22 @@ impl World {
 
     async fn burst(&mut self) {
         let actor = self.user();
-        for _ in 0..self.random.usize(1..120) {
+        // In some worlds also more than a stream keeps of its author, who is then followed.
+        let long = self.long && self.random.u8(..6) == 0;
+        let count = if long { self.random.usize(700..1_100) } else { self.random.usize(1..120) };
+        for _ in 0..count {
             let text = "burst".into();
-            let author = if self.random.u8(..4) == 0 { self.user() } else { actor };
+            let author = if !long && self.random.u8(..4) == 0 { self.user() } else { actor };
             self.execute(author, Command::Publish { text }).await;
+        }
+        for _ in 0..if long { 6 } else { 0 } {
+            let reader = self.user();
+            self.execute(reader, Command::Unfollow { user: actor }).await;
+            self.follow_all().await;
+            self.read_first(reader).await;
+            self.execute(reader, Command::Follow { user: actor, limit: 0 }).await;
+            self.follow_all().await;
+            self.compare_timeline(reader).await;
         }
     }
 
