@@ -292,19 +292,53 @@ impl Flush {
     pub async fn run(mut self, log: Arc<dyn Log>, mut stop: Stop) {
         let (mut backoff, mut reader, mut events) = (Backoff::default(), None, Vec::new());
         while !*stop.borrow() {
-            let due = self.due();
-            let step = tokio::select! {
-                step = self.step(&*log, &mut reader, &mut events) => step,
-                () = due => self.flush().await.map_err(|error| error.to_string()),
-                () = stopped(&mut stop) => return,
-            };
-            match step {
-                Ok(()) => backoff.reset(),
-                Err(error) => {
-                    tracing::warn!(error, position = self.round.from.0, "compacting failed; trying again");
-                    tokio::time::sleep(backoff.pause()).await;
+            // Only the reading may be given up half done: a round that is being compacted must come to its end.
+            let next = if events.is_empty() {
+                let due = self.due();
+                tokio::select! {
+                    next = next_events(&*log, &mut reader, self.round.to) => Some(next),
+                    () = due => None,
+                    () = stopped(&mut stop) => return,
                 }
+            } else {
+                Some(Ok(std::mem::take(&mut events)))
+            };
+            if matches!(next, Some(Err(LogError::Trimmed { .. }))) {
+                reader = None;
             }
+            if let Err(error) = self.go_on(next, &mut events).await {
+                reader = None;
+                tracing::warn!(error, position = self.round.from.0, "compacting failed; trying again");
+                tokio::time::sleep(backoff.pause()).await;
+            } else {
+                backoff.reset();
+            }
+        }
+    }
+
+    /// Takes in what was read, or flushes where nothing was and the round is due. Events that could not be taken in
+    /// are put into `again`.
+    async fn go_on(
+        &mut self,
+        next: Option<Result<Vec<NumberedEvent>, LogError>>,
+        again: &mut Vec<NumberedEvent>,
+    ) -> Result<(), String> {
+        match next {
+            None => self.flush().await.map_err(|error| error.to_string()),
+            Some(Ok(events)) => {
+                let taken = self.take(&events).await.map_err(|error| error.to_string());
+                if taken.is_err() {
+                    *again = events;
+                }
+                taken
+            }
+            // No segment spans what cannot be had.
+            Some(Err(LogError::Undecodable { position: behind, .. } | LogError::Trimmed { oldest: behind })) => {
+                self.flush().await.map_err(|error| error.to_string())?;
+                self.skip_to(behind);
+                Ok(())
+            }
+            Some(Err(error)) => Err(error.to_string()),
         }
     }
 
@@ -320,41 +354,16 @@ impl Flush {
             }
         }
     }
+}
 
-    /// Reads what comes next, where nothing read waits to be taken in, and takes it in.
-    async fn step(
-        &mut self,
-        log: &dyn Log,
-        reader: &mut Option<Box<dyn LogReader>>,
-        events: &mut Vec<NumberedEvent>,
-    ) -> Result<(), String> {
-        if events.is_empty() {
-            let follow = match reader {
-                Some(reader) => reader,
-                None => match log.follow(self.round.to).await {
-                    Ok(new) => reader.insert(new),
-                    Err(LogError::Trimmed { oldest }) => {
-                        self.skip_to(oldest);
-                        return Ok(());
-                    }
-                    Err(error) => return Err(error.to_string()),
-                },
-            };
-            match follow.next().await {
-                Ok(next) => *events = next,
-                Err(LogError::Undecodable { position, .. }) => {
-                    self.flush().await.map_err(|error| error.to_string())?;
-                    self.skip_to(position);
-                    return Ok(());
-                }
-                Err(error) => {
-                    *reader = None;
-                    return Err(error.to_string());
-                }
-            }
-        }
-        self.take(events).await.map_err(|error| error.to_string())?;
-        events.clear();
-        Ok(())
+/// What comes after `position`. Cancel-safe, as readers are.
+async fn next_events(
+    log: &dyn Log,
+    reader: &mut Option<Box<dyn LogReader>>,
+    position: Position,
+) -> Result<Vec<NumberedEvent>, LogError> {
+    match reader {
+        Some(reader) => reader.next().await,
+        None => reader.insert(log.follow(position).await?).next().await,
     }
 }

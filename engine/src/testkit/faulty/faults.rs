@@ -13,6 +13,8 @@ pub enum Fault {
     CommitReplyLost,
     /// A command's outcome is reported as unknown, and it was not committed.
     CommitLost,
+    /// The store gives few followers at a time, as if an audience were huge.
+    FollowersFew,
     /// The log refuses and does nothing: publishing, following, reading.
     LogUnavailable,
     /// A prefix is published, then an error reported.
@@ -43,10 +45,11 @@ pub enum Fault {
 
 impl Fault {
     /// Every kind.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::StoreUnavailable,
         Self::CommitReplyLost,
         Self::CommitLost,
+        Self::FollowersFew,
         Self::LogUnavailable,
         Self::PublishedInPart,
         Self::PublishReplyLost,

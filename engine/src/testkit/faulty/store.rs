@@ -138,6 +138,7 @@ impl Store for FaultyStore {
         limit: usize,
     ) -> Result<Followers, StoreError> {
         self.available()?;
+        let limit = if self.faults.strikes(Fault::FollowersFew) { limit.min(2) } else { limit };
         self.inner.followers(author, slots, after, limit).await
     }
 
