@@ -307,7 +307,7 @@ impl Engine {
                 cache(tier.posts.figures()),
             ],
             h_us: self.0.flush.as_ref().and_then(|flush| flush.h_us()),
-            l_us: None,
+            l_us: self.0.reads.l_us(),
         }
     }
 

@@ -4,6 +4,8 @@
 //! that position was committed, and on pull noted, before anything was read.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use futures::future::try_join_all;
 
@@ -97,7 +99,10 @@ impl Reads {
         if from != Source::Store {
             streamed.extend(self.tier.pulls.followed(reader, view, window.floor));
         }
+        let begun = Instant::now();
         let streams = try_join_all(streamed.iter().map(|&author| self.tier.stream(author, window.floor))).await?;
+        self.merged.nanos.fetch_add(begun.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        self.merged.streams.fetch_add(streams.len() as u64, Ordering::Relaxed);
 
         let mut filled = Filled { from, ring: Vec::new(), streams: Vec::new() };
         filled.ring.extend(recent.ids.iter().filter(|id| !window.entries.contains(id)));

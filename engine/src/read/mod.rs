@@ -12,6 +12,7 @@ mod page;
 mod since;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::Semaphore;
 
@@ -37,12 +38,33 @@ pub struct Reads {
     /// Takes windows whose checkpoint should be saved.
     pub checkpoints: CheckpointQueue,
     fills: Arc<Semaphore>,
+    merged: Arc<Merged>,
+}
+
+/// What merging streams at fills has cost so far.
+#[derive(Default)]
+struct Merged {
+    nanos: AtomicU64,
+    streams: AtomicU64,
 }
 
 impl Reads {
     /// Reads over these caches.
     pub fn new(tier: Arc<Tier>, shard: Arc<dyn Shard>, signer: Signer, checkpoints: CheckpointQueue) -> Self {
-        Self { tier, shard, signer, checkpoints, fills: Arc::new(Semaphore::new(CONCURRENT_FILLS)) }
+        Self {
+            tier,
+            shard,
+            signer,
+            checkpoints,
+            fills: Arc::new(Semaphore::new(CONCURRENT_FILLS)),
+            merged: Arc::default(),
+        }
+    }
+
+    /// L: microseconds to merge one author's stream at a fill; none before the first.
+    pub fn l_us(&self) -> Option<f64> {
+        let streams = self.merged.streams.load(Ordering::Relaxed);
+        (streams > 0).then(|| self.merged.nanos.load(Ordering::Relaxed) as f64 / 1_000.0 / streams as f64)
     }
 
     /// The reader's L1 window, filled if there is none.
