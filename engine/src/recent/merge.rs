@@ -17,7 +17,7 @@ use crate::model::{Position, PostId};
 const SCAN_SHARE: u64 = 8;
 
 /// Authors whose lines are fetched together: they stay in the first-level cache until they are looked at.
-const TOUCHED: usize = 64;
+const TOUCHED: usize = 256;
 
 /// Posts from the ring.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
