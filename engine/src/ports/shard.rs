@@ -58,7 +58,7 @@ impl SegmentBatch {
 /// The windows of a share of the readers, or of all.
 #[async_trait]
 pub trait Shard: Send + Sync + 'static {
-    /// The reader's string, if there is one. Only this renews its time to live.
+    /// The reader's string, if there is one. Renews its time to live, as `set` does; appending does not.
     async fn read(&self, reader: UserId) -> Result<Option<Bytes>, ShardError>;
 
     /// Replaces the reader's string by a fill.
