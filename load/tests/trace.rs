@@ -214,10 +214,11 @@ impl<'a> Served<'a> {
         followees.flat_map(|followees| [busiest(followees, true), busiest(followees, false)]).flatten().collect()
     }
 
-    /// Hot and ordinary authors write on, in turns; what they write is on top of their followers' timelines.
+    /// Hot and ordinary authors write on, in turns; what they write is on top of their followers' timelines, highest id
+    /// first: posts of one millisecond are in no order of their writing.
     async fn write_on(&mut self, node: &Engine) -> [usize; 2] {
         let (hot, writers) = (self.trace.hot(), self.writers());
-        let mut counts = [0; 2];
+        let (mut counts, mut written) = ([0; 2], BTreeMap::new());
         for n in 0..NEW_POSTS {
             for number in &writers {
                 let text = format!("new {n} by u{number}").into();
@@ -225,11 +226,14 @@ impl<'a> Served<'a> {
                 let Outcome::Posted { post, channel } = done.outcome else { panic!("published: {done:?}") };
                 assert_eq!(channel == Channel::Pull, hot.contains(number), "the channel of u{number}");
                 counts[usize::from(channel == Channel::Pull)] += 1;
-                for reader in &mut self.readers {
-                    let follows = self.trace.follows.get(&reader.number).is_some_and(|f| f.contains(number));
-                    if follows || reader.number == *number {
-                        reader.home.insert(0, (post.id.created_at().0 / 1_000, post.author.id));
-                    }
+                written.insert(post.id, *number);
+            }
+        }
+        for (post, number) in written {
+            for reader in &mut self.readers {
+                let follows = self.trace.follows.get(&reader.number).is_some_and(|f| f.contains(&number));
+                if follows || reader.number == number {
+                    reader.home.insert(0, (post.created_at().0 / 1_000, self.ids[&number]));
                 }
             }
         }
