@@ -69,6 +69,15 @@ pub const RETRY_MAX: Duration = Duration::from_secs(2);
 /// How often the relay looks for work that nobody woke it for.
 pub const RELAY_POLL: Duration = Duration::from_millis(250);
 
+/// How long a node that starts waits for the log to give more, before it asks the store.
+pub const LOG_WAIT: Duration = Duration::from_secs(10);
+/// How often a node asks the store whether its history is still the one that the node knows.
+pub const EPOCH_CHECK_EVERY: Duration = Duration::from_millis(250);
+/// How long a worker's lease on its share of the readers lasts.
+pub const LEASE_TTL: Duration = Duration::from_secs(6);
+/// How often it is renewed.
+pub const LEASE_RENEW_EVERY: Duration = Duration::from_secs(1);
+
 /// Smallest ring an operator may configure, in bytes.
 pub const RING_BYTES_MIN: usize = 64 * 1024;
 /// Largest ring: its indices must stay apart in 32 bits.
@@ -81,4 +90,5 @@ const _: () = assert!(L1_TAIL_ENTRIES < WINDOW_ENTRIES);
 const _: () = assert!(ROUND_RING_SHARE >= 4, "windows must be able to fall behind by a few rounds");
 const _: () = assert!(WINDOW_STRING_BYTES >= 4 * 10 * WINDOW_ENTRIES, "a full window and its segments fit");
 const _: () = assert!(TEXT_CHARS * 4 * 6 < BODY_BYTES, "the longest text fits, even \\u-escaped");
+const _: () = assert!(3 * LEASE_RENEW_EVERY.as_millis() < LEASE_TTL.as_millis(), "a lease outlives a lost renewal");
 const _: () = assert!(RETRY_FIRST.as_millis() < RETRY_MAX.as_millis());

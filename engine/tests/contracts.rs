@@ -69,7 +69,7 @@ async fn the_embedded_log_keeps_the_laws_of_logs() {
     let folders = Default::default();
     contract::log::run(async || {
         let store = embedded(&folders);
-        Source::over_store(Arc::new(EmbeddedLog::new(store.clone())), store)
+        Source::over_store(Arc::new(EmbeddedLog::new(store.clone())), store).await
     })
     .await;
 }
@@ -86,7 +86,7 @@ async fn a_faulty_log_switched_off_keeps_the_laws_of_logs_and_so_does_one_that_o
                 faults.set(fault, 0.5);
             }
             let log: Arc<dyn Log> = Arc::new(EmbeddedLog::new(store.clone()));
-            Source::over_store(Arc::new(FaultyLog::new(log, faults)), store)
+            Source::over_store(Arc::new(FaultyLog::new(log, faults)), store).await
         })
         .await;
     }
@@ -99,10 +99,10 @@ async fn a_faulty_log_loses_nothing_for_those_who_try_again() {
     let inner: Arc<dyn Log> = Arc::new(EmbeddedLog::new(store.clone()));
     let faults = probable(0.4);
     let log = FaultyLog::new(inner.clone(), faults.clone());
-    let source = Source::over_store(inner, store);
-    let mut reader = log.follow(Position::ZERO).await;
+    let source = Source::over_store(inner, store).await;
+    let mut reader = log.follow(source.epoch, Position::ZERO).await;
     while reader.is_err() {
-        reader = log.follow(Position::ZERO).await;
+        reader = log.follow(source.epoch, Position::ZERO).await;
     }
     let mut reader = reader.unwrap();
     let (mut published, mut told) = (Vec::new(), Vec::new());

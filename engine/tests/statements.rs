@@ -4,8 +4,9 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use tributary_engine::embedded::{EmbeddedLog, EmbeddedStore, ProcessShard};
-use tributary_engine::model::{Command, Outcome, Position, PostId, UserId};
+use tributary_engine::model::{Command, Outcome, Position, PostId, SlotRange, UserId};
 use tributary_engine::ports::{Clock, Shard, Store};
 use tributary_engine::read::PageRequest;
 use tributary_engine::testkit::HeldShard;
@@ -50,8 +51,10 @@ async fn a_segment_from_before_a_follow_does_not_hide_the_followee() {
 
     let held = Arc::new(HeldShard::default());
     let epoch = node.reads.tier.epoch;
-    let mut flush = Flush::new(store.clone(), held.clone(), epoch, node.tuning.clone(), 1_000, Position::ZERO);
-    flush.take(&store.events(Position::ZERO, 10).await.unwrap().1).await.unwrap();
+    let share = watch::Sender::new(SlotRange::ALL).subscribe();
+    let mut flush = Flush::new(store.clone(), held.clone(), epoch, share, node.tuning.clone(), 1_000, Position::ZERO);
+    let events = store.events(Position::ZERO, 10).await.unwrap().1;
+    flush.take(&events.iter().map(|event| event.decode().unwrap()).collect::<Vec<_>>()).await.unwrap();
     flush.flush().await.unwrap();
 
     follow(&node, reader, ann).await;

@@ -17,8 +17,11 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("command", &["limits", "retry", "model", "ports", "timeline", "cache"]),
     ("work", &["limits", "retry", "model", "ports", "timeline", "recent", "cache"]),
     ("read", &["limits", "model", "ports", "timeline", "recent", "cache", "work"]),
-    ("engine", &["limits", "model", "ports", "timeline", "recent", "cache", "command", "read", "work"]),
+    ("engine", &["limits", "retry", "model", "ports", "timeline", "recent", "cache", "command", "read", "work"]),
     ("embedded", &["limits", "model", "ports"]),
+    ("postgres", &["limits", "retry", "model", "ports"]),
+    ("kafka", &["limits", "retry", "model", "ports"]),
+    ("redis", &["limits", "retry", "model", "ports"]),
     ("testkit", &["limits", "model", "ports"]),
 ];
 /// Modules without input or output, async or a clock.
@@ -26,7 +29,7 @@ const PURE: &[&str] = &["limits", "model", "timeline"];
 /// What pure modules do not name.
 const IMPURE: &[&str] = &["async", "await", "tokio", "SystemTime", "Instant", "fs", "net", "io", "thread"];
 /// Adapters, and the one file outside the engine that names them.
-const ADAPTERS: &[&str] = &["embedded"];
+const ADAPTERS: &[&str] = &["embedded", "postgres", "kafka", "redis"];
 const ASSEMBLY: &str = "server/src/assemble.rs";
 /// Lines of a source file at the most.
 const LINES_MAX: usize = 400;

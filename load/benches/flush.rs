@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tributary_engine::embedded::{EmbeddedStore, ProcessShard};
 use tributary_engine::limits::{EVENTS_BATCH, WINDOW_ENTRIES};
 use tributary_engine::model::{
-    ChangedBy, Channel, Epoch, Event, NumberedEvent, Position, PostId, Stamp, Tuning, TuningSettings, UserId,
+    ChangedBy, Channel, Epoch, Event, NumberedEvent, Position, PostId, SlotRange, Stamp, Tuning, TuningSettings, UserId,
 };
 use tributary_engine::ports::{Clock, ImportedUser, Shard, Store};
 use tributary_engine::recent::BYTES_PER_ENTRY;
@@ -349,7 +349,8 @@ async fn run(folder: &Path) -> Result<()> {
         changed_by: ChangedBy::Default,
         changed_at: Clock::System.now(),
     });
-    let flush = Flush::new(store, shard.clone(), EPOCH, tuned, RING_BYTES / BYTES_PER_ENTRY, Position::ZERO);
+    let share = watch::Sender::new(SlotRange::ALL).subscribe();
+    let flush = Flush::new(store, shard.clone(), EPOCH, share, tuned, RING_BYTES / BYTES_PER_ENTRY, Position::ZERO);
     let fills = windows.iter().map(fill).collect();
     let mut engine = Engine { flush, shard, tuning, position: Position::ZERO, fills };
     println!(

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use super::{LoadingCache, PullAuthors, RecentLikes, RenderedPost, Source, Unlogged, View};
 use crate::limits::BEHIND_WAIT;
-use crate::model::{Channel, Epoch, Event, NumberedEvent, Position, PostId, UserId};
+use crate::model::{Channel, Epoch, Event, LoggedEvent, NumberedEvent, Position, PostId, UserId};
 use crate::ports::Store;
 use crate::recent::{Ring, RingWriter, SharedRing};
 use crate::timeline::Run;
@@ -104,6 +104,8 @@ pub struct Tier {
     pub store: Arc<dyn Store>,
     /// Tells how far the log has been applied.
     applied: watch::Sender<Position>,
+    /// The newest event that has been applied.
+    witness: Mutex<Option<LoggedEvent>>,
 }
 
 impl Tier {
@@ -125,6 +127,7 @@ impl Tier {
             unlogged: Unlogged::default(),
             store,
             applied: watch::Sender::new(position),
+            witness: Mutex::default(),
         };
         (Arc::new(tier), writer)
     }
@@ -139,6 +142,16 @@ impl Tier {
     /// The log has been applied up to `position`.
     pub fn tell_applied(&self, position: Position) {
         self.applied.send_replace(position);
+    }
+
+    /// `event` has been applied, and everything before it.
+    pub fn bear_witness(&self, event: &LoggedEvent) {
+        *self.witness.lock().unwrap_or_else(PoisonError::into_inner) = Some(event.clone());
+    }
+
+    /// The newest event that has been applied: whoever has another history does not have it.
+    pub fn witness(&self) -> Option<LoggedEvent> {
+        self.witness.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Forgets everything that events would have made untrue, because some of them cannot be had. What states its

@@ -35,6 +35,12 @@ pub enum CommandError {
     Unavailable(String),
 }
 
+impl From<StoreError> for CommandError {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
 /// Actors and keys that are being worked on.
 type InFlight = Mutex<HashSet<(UserId, Box<[u8]>)>>;
 

@@ -3,14 +3,11 @@
 use redb::{ReadTransaction, ReadableTable};
 
 use super::fault::Fault;
-use super::reads;
-use super::tables::{EVENTS, META_FLOOR};
+use super::tables::{DEAD_LETTERS, EVENTS, META_EPOCH, META_FLOOR};
 use super::writing::{Need, Writing};
-use crate::model::{DecodeError, Event, Millis, NumberedEvent, Position};
+use super::{import, reads};
+use crate::model::{DeadLetter, Epoch, LoggedEvent, Millis, Position};
 use crate::ports::Removable;
-
-/// A number and what stands under it.
-pub(super) type Slot = (Position, Result<Event, DecodeError>);
 
 /// The position before the oldest event that is kept.
 pub(super) fn floor(t: &ReadTransaction) -> Result<Position, Fault> {
@@ -18,42 +15,62 @@ pub(super) fn floor(t: &ReadTransaction) -> Result<Position, Fault> {
 }
 
 /// Up to `limit` events of (after, to], in order.
-pub(super) fn slots(t: &ReadTransaction, after: Position, to: Position, limit: usize) -> Result<Vec<Slot>, Fault> {
+pub(super) fn between(
+    t: &ReadTransaction,
+    after: Position,
+    to: Position,
+    limit: usize,
+) -> Result<Vec<LoggedEvent>, Fault> {
     if after >= to {
         return Ok(Vec::new());
     }
+    let epoch = Epoch(reads::number(t, META_EPOCH)?);
     let range = t.open_table(EVENTS)?.range(after.next().0..=to.0)?;
-    let slot = |row: Result<_, redb::StorageError>| {
-        let (number, event): (redb::AccessGuard<'_, u64>, redb::AccessGuard<'_, &[u8]>) = row?;
-        Ok((Position(number.value()), Event::decode(event.value())))
+    let event = |row: Result<_, redb::StorageError>| {
+        let (number, bytes): (redb::AccessGuard<'_, u64>, redb::AccessGuard<'_, &[u8]>) = row?;
+        Ok(LoggedEvent { epoch, position: Position(number.value()), bytes: bytes.value().into() })
     };
-    range.take(limit).map(slot).collect()
+    range.take(limit).map(event).collect()
 }
 
-/// Up to `limit` events after `after` that are of a known form, in order.
-pub(super) fn known(t: &ReadTransaction, after: Position, limit: usize) -> Result<Vec<NumberedEvent>, Fault> {
-    let event = |(position, event): Slot| Some(NumberedEvent { position, event: event.ok()? });
-    Ok(slots(t, after, Position(u64::MAX), limit)?.into_iter().filter_map(event).collect())
+/// Up to `limit` events after `after`, in order, and the position before the oldest that is kept.
+pub(super) fn kept(t: &ReadTransaction, after: Position, limit: usize) -> Result<(Position, Vec<LoggedEvent>), Fault> {
+    Ok((floor(t)?, between(t, after, Position(u64::MAX), limit)?))
 }
 
-/// As [`known`], with the position before the oldest event that a reader at `after` can go on from: behind what was
-/// trimmed, and behind any hole.
-pub(super) fn unbroken(
-    t: &ReadTransaction,
-    after: Position,
-    limit: usize,
-) -> Result<(Position, Vec<NumberedEvent>), Fault> {
-    let (mut oldest, mut events) = (floor(t)?, Vec::new());
-    for (position, event) in slots(t, after, Position(u64::MAX), limit)? {
-        match event {
-            Ok(event) => events.push(NumberedEvent { position, event }),
-            Err(_) => {
-                oldest = oldest.max(position);
-                events.clear();
-            }
-        }
+/// The epoch, and whether this is the history of `witness`: it has that event under its number, or had it. One of
+/// another epoch says nothing.
+pub(super) fn confirm(t: &ReadTransaction, witness: &LoggedEvent) -> Result<(Epoch, bool), Fault> {
+    let epoch = Epoch(reads::number(t, META_EPOCH)?);
+    let confirmed = epoch != witness.epoch
+        || match t.open_table(EVENTS)?.get(witness.position.0)? {
+            Some(event) => event.value() == &*witness.bytes,
+            None => witness.position <= floor(t)?,
+        };
+    Ok((epoch, confirmed))
+}
+
+/// Gives the history a new epoch, unless it is not `known` any more; the epoch it has then.
+pub(super) fn renew_epoch(w: &mut Writing<'_>, known: Epoch) -> Result<Epoch, Fault> {
+    let epoch = Epoch(w.meta.get(META_EPOCH)?.map_or(0, |epoch| epoch.value()));
+    if epoch != known {
+        return Ok(epoch);
     }
-    Ok((oldest, events))
+    let epoch = import::new_epoch();
+    w.meta.insert(META_EPOCH, epoch.0)?;
+    w.must(Need::Durable);
+    Ok(epoch)
+}
+
+/// Every dead letter.
+pub(super) fn dead_letters(t: &ReadTransaction) -> Result<Vec<DeadLetter>, Fault> {
+    let letter = |row: Result<_, redb::StorageError>| {
+        let (key, value): (redb::AccessGuard<'_, (u64, u64)>, redb::AccessGuard<'_, (&str, &[u8])>) = row?;
+        let ((epoch, number), (reason, bytes)) = (key.value(), value.value());
+        let event = LoggedEvent { epoch: Epoch(epoch), position: Position(number), bytes: bytes.into() };
+        Ok(DeadLetter { event, reason: reason.into() })
+    };
+    t.open_table(DEAD_LETTERS)?.iter()?.map(letter).collect()
 }
 
 /// Removes up to `limit` rows that nobody needs: keys by age, then events up to a number that is published.

@@ -8,8 +8,9 @@ use tokio::sync::watch;
 
 use super::events;
 use super::store::EmbeddedStore;
+use super::writing::{Need, Writing};
 use crate::limits::EVENTS_BATCH;
-use crate::model::{NumberedEvent, Position};
+use crate::model::{DeadLetter, Epoch, LoggedEvent, Position};
 use crate::ports::{Log, LogError, LogReader, StoreError};
 
 /// The log of one process.
@@ -28,7 +29,7 @@ impl EmbeddedLog {
 
 #[async_trait]
 impl Log for EmbeddedLog {
-    async fn publish(&self, events: &[NumberedEvent]) -> Result<(), LogError> {
+    async fn publish(&self, events: &[LoggedEvent]) -> Result<(), LogError> {
         if let Some(last) = events.last() {
             self.published.send_if_modified(|published| {
                 let raised = last.position > *published;
@@ -39,12 +40,50 @@ impl Log for EmbeddedLog {
         Ok(())
     }
 
-    async fn follow(&self, after: Position) -> Result<Box<dyn LogReader>, LogError> {
+    /// Of whatever epoch: log and store are one file, and never tell different histories.
+    async fn follow(&self, _: Epoch, after: Position) -> Result<Box<dyn LogReader>, LogError> {
         let oldest = self.store.read("opening the log", events::floor).map_err(unavailable)?;
         if after < oldest {
             return Err(LogError::Trimmed { oldest });
         }
         Ok(Box::new(Reader { store: self.store.clone(), published: self.published.subscribe(), position: after }))
+    }
+
+    async fn newest(&self, _: Epoch) -> Result<Option<LoggedEvent>, LogError> {
+        let to = *self.published.borrow();
+        let before = Position(to.0.saturating_sub(1));
+        let newest = self.store.read("reading the log's end", |t| events::between(t, before, to, 1));
+        Ok(newest.map_err(unavailable)?.pop())
+    }
+
+    async fn reach(&self) -> Result<(), LogError> {
+        self.store.read("opening the log", events::floor).map(drop).map_err(unavailable)
+    }
+
+    async fn bury(&self, DeadLetter { event, reason }: &DeadLetter) -> Result<(), LogError> {
+        let (event, reason) = (event.clone(), reason.clone());
+        let bury = move |w: &mut Writing<'_>| {
+            w.dead_letters.insert((event.epoch.0, event.position.0), (&*reason, &*event.bytes))?;
+            w.must(Need::Durable);
+            Ok(())
+        };
+        self.store.writer.write("keeping a dead letter", bury).await.map_err(unavailable)
+    }
+
+    async fn dead_letters(&self) -> Result<Vec<DeadLetter>, LogError> {
+        self.store.read("reading dead letters", events::dead_letters).map_err(unavailable)
+    }
+
+    async fn drop_dead_letters(&self, letters: &[(Epoch, Position)]) -> Result<(), LogError> {
+        let letters = letters.to_vec();
+        let forget = move |w: &mut Writing<'_>| {
+            for (epoch, position) in letters {
+                w.dead_letters.remove((epoch.0, position.0))?;
+            }
+            w.must(Need::Durable);
+            Ok(())
+        };
+        self.store.writer.write("dropping dead letters", forget).await.map_err(unavailable)
     }
 }
 
@@ -61,7 +100,7 @@ struct Reader {
 
 #[async_trait]
 impl LogReader for Reader {
-    async fn next(&mut self) -> Result<Vec<NumberedEvent>, LogError> {
+    async fn next(&mut self) -> Result<Vec<LoggedEvent>, LogError> {
         loop {
             let to = *self.published.borrow_and_update();
             let batch = self.batch(to)?;
@@ -77,27 +116,17 @@ impl LogReader for Reader {
 
 impl Reader {
     /// What stands between the position and `to`. The position moves only here, and nothing is awaited after it.
-    fn batch(&mut self, to: Position) -> Result<Vec<NumberedEvent>, LogError> {
+    fn batch(&mut self, to: Position) -> Result<Vec<LoggedEvent>, LogError> {
         let after = self.position;
-        let (oldest, slots) = self
+        let (oldest, batch) = self
             .store
-            .read("reading the log", |t| Ok((events::floor(t)?, events::slots(t, after, to, EVENTS_BATCH)?)))
+            .read("reading the log", |t| Ok((events::floor(t)?, events::between(t, after, to, EVENTS_BATCH)?)))
             .map_err(unavailable)?;
         if after < oldest {
             return Err(LogError::Trimmed { oldest });
         }
-        let mut batch = Vec::with_capacity(slots.len());
-        for (position, event) in slots {
-            match event {
-                Ok(event) => batch.push(NumberedEvent { position, event }),
-                // What stands before a hole is handed over first; the hole is met again by the next call.
-                Err(_) if !batch.is_empty() => break,
-                Err(reason) => {
-                    self.position = position;
-                    return Err(LogError::Undecodable { position, reason });
-                }
-            }
-            self.position = position;
+        if let Some(last) = batch.last() {
+            self.position = last.position;
         }
         Ok(batch)
     }

@@ -1,7 +1,9 @@
 //! The Store port over one redb file: commands go to the writer, reads are snapshots taken where they are asked.
 //! A snapshot taken after an acknowledgement holds what was acknowledged (law 7).
 
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,7 +13,7 @@ use super::tables::{META_EPOCH, META_POSITION};
 use super::writing::{Need, Writing};
 use super::{commands, events, home, import, reads, users};
 use crate::model::{
-    AuthorState, Committed, Epoch, FollowView, Handle, NumberedEvent, Position, Post, PostId, Request, SlotRange,
+    AuthorState, Committed, Epoch, Event, FollowView, Handle, LoggedEvent, Position, Post, PostId, Request, SlotRange,
     Tuning, User, UserId,
 };
 use crate::ports::{
@@ -20,8 +22,15 @@ use crate::ports::{
 
 #[async_trait]
 impl Store for EmbeddedStore {
-    async fn epoch(&self) -> Result<Epoch, StoreError> {
-        self.read("reading the epoch", |t| reads::number(t, META_EPOCH).map(Epoch))
+    async fn epoch(&self, witness: Option<&LoggedEvent>) -> Result<Epoch, StoreError> {
+        let Some(witness) = witness else {
+            return self.read("reading the epoch", |t| reads::number(t, META_EPOCH).map(Epoch));
+        };
+        let (epoch, confirmed) = self.read("confirming the epoch", |t| events::confirm(t, witness))?;
+        if confirmed {
+            return Ok(epoch);
+        }
+        self.writer.write("renewing the epoch", move |w| events::renew_epoch(w, epoch)).await
     }
 
     async fn make_user(&self, handle: &Handle, name: &str) -> Result<User, StoreError> {
@@ -103,9 +112,9 @@ impl Store for EmbeddedStore {
         self.read("reading followers", |t| reads::followers(t, author, slots, after, limit))
     }
 
-    async fn number_events(&self, limit: usize) -> Result<Vec<NumberedEvent>, StoreError> {
+    async fn number_events(&self, limit: usize) -> Result<Vec<LoggedEvent>, StoreError> {
         let after = self.published();
-        self.read("reading unpublished events", |t| events::known(t, after, limit))
+        self.read("reading unpublished events", |t| Ok(events::kept(t, after, limit)?.1))
     }
 
     async fn mark_published(&self, position: Position) -> Result<(), StoreError> {
@@ -121,8 +130,27 @@ impl Store for EmbeddedStore {
         self.read("reading the last position", |t| reads::number(t, META_POSITION).map(Position))
     }
 
-    async fn events(&self, after: Position, limit: usize) -> Result<(Position, Vec<NumberedEvent>), StoreError> {
-        self.read("reading events", |t| events::unbroken(t, after, limit))
+    async fn events(&self, after: Position, limit: usize) -> Result<(Position, Vec<LoggedEvent>), StoreError> {
+        self.read("reading events", |t| events::kept(t, after, limit))
+    }
+
+    async fn emit(&self, event: &Event) -> Result<(), StoreError> {
+        let event = *event;
+        let emit = move |w: &mut Writing<'_>| {
+            w.emit(event)?;
+            w.must(Need::Durable);
+            Ok(())
+        };
+        self.writer.write("emitting an event again", emit).await
+    }
+
+    /// Kept in memory: there is one process, and its leases end with it.
+    async fn lease(&self, role: &str, holder: u64, ttl: Duration) -> Result<Vec<u64>, StoreError> {
+        let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        let (now, holders) = (Instant::now(), leases.entry(role.into()).or_default());
+        holders.insert(holder, now + ttl);
+        holders.retain(|_, until| *until > now);
+        Ok(holders.keys().copied().collect())
     }
 
     async fn checkpoint(&self, reader: UserId) -> Result<Option<Bytes>, StoreError> {

@@ -3,9 +3,7 @@
 //! Law 2 makes it simple: every string is a true statement, so any of them may be dropped at any time, and a
 //! full shard drops what was read longest ago without asking anybody.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,14 +11,12 @@ use rustc_hash::FxHashMap;
 
 use crate::limits;
 use crate::model::{Millis, UserId};
-use crate::ports::{Clock, SegmentBatch, Shard, ShardError};
+use crate::ports::{Clock, SegmentBatch, Shard, ShardError, ShardState};
 
 /// Stripes, each with its own lock: many more than there are cores, so that readers rarely meet a flush.
 const STRIPE_BITS: u32 = 7;
 /// What an entry costs beside its string: map slot, key in the list, the allocator's share.
 const ENTRY_BYTES: usize = 80;
-/// How often expired windows are swept.
-const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 /// How many strings are looked at to find one that was read long ago. Five are nearly as good as all of them
 /// (Redis's approximated LRU has the same default).
 const EVICTION_SAMPLE: usize = 5;
@@ -29,8 +25,6 @@ const EVICTION_SAMPLE: usize = 5;
 pub struct ProcessShard {
     stripes: Box<[Mutex<Stripe>]>,
     clock: Clock,
-    /// When expired windows were last swept, in Unix milliseconds.
-    swept_at: AtomicU64,
 }
 
 #[derive(Default)]
@@ -60,8 +54,7 @@ impl ProcessShard {
             random: fastrand::Rng::with_seed(n as u64),
             ..Stripe::default()
         };
-        let swept_at = AtomicU64::new(clock.now().0);
-        Self { stripes: (0..count).map(|n| Mutex::new(stripe(n))).collect(), clock, swept_at }
+        Self { stripes: (0..count).map(|n| Mutex::new(stripe(n))).collect(), clock }
     }
 
     /// Strings held.
@@ -72,25 +65,6 @@ impl ProcessShard {
     /// Bytes they take, with what it costs to keep them.
     pub fn bytes(&self) -> usize {
         self.sum(|stripe| stripe.bytes)
-    }
-
-    /// Sweeps now and then. Who appends pays for it: only a flush makes windows of readers who stay away grow.
-    fn sweep_if_due(&self) {
-        let (now, last) = (self.clock.now(), self.swept_at.load(Ordering::Relaxed));
-        let due = now.0.saturating_sub(last) >= SWEEP_EVERY.as_millis() as u64;
-        if due && self.swept_at.compare_exchange(last, now.0, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            self.sweep(now);
-        }
-    }
-
-    /// Forgets the windows that nobody has read for [`limits::WINDOW_TTL`].
-    fn sweep(&self, now: Millis) {
-        for n in 0..self.stripes.len() {
-            let mut stripe = self.lock(n);
-            let expired = stripe.windows.iter().filter(|(_, window)| window.expired(now));
-            let expired: Vec<UserId> = expired.map(|(&reader, _)| reader).collect();
-            expired.into_iter().for_each(|reader| stripe.remove(reader));
-        }
     }
 
     fn sum(&self, of: impl Fn(&mut Stripe) -> usize) -> usize {
@@ -197,7 +171,6 @@ impl Shard for ProcessShard {
     /// the stripe's table stays in the processor's cache (a quarter faster than in the order given, with a million
     /// readers). It is a counting sort, which is stable, so segments of one reader keep their order.
     async fn append(&self, batch: &SegmentBatch) -> Result<(), ShardError> {
-        self.sweep_if_due();
         let mut ends = vec![0; self.stripes.len()];
         for (reader, _) in batch.iter() {
             ends[stripe_number(reader)] += 1;
@@ -229,11 +202,27 @@ impl Shard for ProcessShard {
         }
         Ok(())
     }
+
+    async fn sweep(&self) -> Result<(), ShardError> {
+        let now = self.clock.now();
+        for n in 0..self.stripes.len() {
+            let mut stripe = self.lock(n);
+            let expired = stripe.windows.iter().filter(|(_, window)| window.expired(now));
+            let expired: Vec<UserId> = expired.map(|(&reader, _)| reader).collect();
+            expired.into_iter().for_each(|reader| stripe.remove(reader));
+        }
+        Ok(())
+    }
+
+    fn states(&self) -> Vec<ShardState> {
+        vec![ShardState { name: "local".into(), up: true }]
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
 
@@ -319,8 +308,7 @@ mod tests {
         shard.append(&batch(&[(2, b"segment")])).await.unwrap();
         now.fetch_add(1, Ordering::Relaxed);
         assert_eq!(shard.read(UserId(2)).await.unwrap(), None, "only a read renews");
-        now.fetch_add(SWEEP_EVERY.as_millis() as u64, Ordering::Relaxed);
-        shard.append(&batch(&[])).await.unwrap();
+        shard.sweep().await.unwrap();
         assert_eq!(shard.entries(), 1);
         assert!(shard.read(UserId(1)).await.unwrap().is_some());
         check(&shard);

@@ -1,9 +1,11 @@
 //! The store itself: one redb file, opened and closed, its writer, and snapshots to read from. What the port asks of
 //! it stands in [`port`](super::port).
 
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable};
 use tokio::sync::Notify;
@@ -31,6 +33,8 @@ pub struct EmbeddedStore {
     pub(super) numbered: Arc<Notify>,
     /// Up to where the relay has published.
     pub(super) published: AtomicU64,
+    /// Who holds a lease in each role, and until when.
+    pub(super) leases: Mutex<HashMap<Box<str>, BTreeMap<u64, Instant>>>,
 }
 
 impl EmbeddedStore {
@@ -58,7 +62,7 @@ impl EmbeddedStore {
         let numbered = Arc::new(Notify::new());
         let writer = Writer::start(database.clone(), clock, numbered.clone())
             .map_err(|why| doing("starting the writing thread of", &why))?;
-        let store = Self { database, writer, numbered, published: AtomicU64::new(0) };
+        let store = Self { database, writer, numbered, published: AtomicU64::new(0), leases: Mutex::default() };
         let last = store.read("reading the last position", |t| reads::number(t, META_POSITION))?;
         store.published.store(last, Ordering::Release);
         Ok(Arc::new(store))

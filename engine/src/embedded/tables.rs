@@ -59,6 +59,8 @@ pub(super) const KEYS: TableDefinition<(u64, &[u8]), &[u8]> = TableDefinition::n
 pub(super) const KEYS_BY_TIME: TableDefinition<(u64, u64, &[u8]), ()> = TableDefinition::new("keys_by_time");
 /// Number to event.
 pub(super) const EVENTS: TableDefinition<u64, &[u8]> = TableDefinition::new("events");
+/// Epoch and number of an event that could not be applied, to reason and bytes.
+pub(super) const DEAD_LETTERS: TableDefinition<(u64, u64), (&str, &[u8])> = TableDefinition::new("dead_letters");
 /// Version to tuning, in JSON.
 pub(super) const TUNINGS: TableDefinition<u64, &[u8]> = TableDefinition::new("tunings");
 /// Reader to checkpoint.

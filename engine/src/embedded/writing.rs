@@ -8,8 +8,9 @@ use super::codec::{UserRow, from_json, to_json};
 use super::fault::Fault;
 use super::lists::ListTable;
 use super::tables::{
-    BLOCKED_BY, BLOCKS, CHECKPOINTS, EVENTS, FOLLOWERS, FOLLOWS, HANDLES, KEYS, KEYS_BY_TIME, LAST_IDS, LIKE_COUNTS,
-    LIKES, META, META_POSITION, META_SEQUENCE, MUTES, NOTES, POSTS, POSTS_BY, PULL_AUTHORS, TUNINGS, USERS,
+    BLOCKED_BY, BLOCKS, CHECKPOINTS, DEAD_LETTERS, EVENTS, FOLLOWERS, FOLLOWS, HANDLES, KEYS, KEYS_BY_TIME, LAST_IDS,
+    LIKE_COUNTS, LIKES, META, META_POSITION, META_SEQUENCE, MUTES, NOTES, POSTS, POSTS_BY, PULL_AUTHORS, TUNINGS,
+    USERS,
 };
 use crate::model::{Event, Heat, Millis, Stamp, Tuning, UserId};
 
@@ -46,6 +47,7 @@ pub(super) struct Writing<'t> {
     pub(super) keys: Table<'t, (u64, &'static [u8]), &'static [u8]>,
     pub(super) keys_by_time: Table<'t, (u64, u64, &'static [u8]), ()>,
     pub(super) events: Table<'t, u64, &'static [u8]>,
+    pub(super) dead_letters: Table<'t, (u64, u64), (&'static str, &'static [u8])>,
     pub(super) tunings: Table<'t, u64, &'static [u8]>,
     pub(super) checkpoints: Table<'t, u64, &'static [u8]>,
     pub(super) notes: Table<'t, &'static str, &'static str>,
@@ -87,6 +89,7 @@ impl<'t> Writing<'t> {
             keys: transaction.open_table(KEYS)?,
             keys_by_time: transaction.open_table(KEYS_BY_TIME)?,
             events: transaction.open_table(EVENTS)?,
+            dead_letters: transaction.open_table(DEAD_LETTERS)?,
             tunings,
             checkpoints: transaction.open_table(CHECKPOINTS)?,
             notes: transaction.open_table(NOTES)?,

@@ -7,9 +7,11 @@ use thiserror::Error;
 
 use super::channel::Channel;
 use super::id::{PostId, UserId};
-use super::log::Position;
+use super::log::{Epoch, Position};
 
 const VERSION: u8 = 1;
+/// Bytes of an encoded event at the most: version, kind and three fields.
+const ENCODED_BYTES_MAX: usize = 2 + 3 * 8;
 
 /// One committed change.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,6 +51,43 @@ pub struct NumberedEvent {
     pub event: Event,
 }
 
+/// An event as it is kept and published: in its encoded form, which whoever only passes it on need not understand.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LoggedEvent {
+    /// The history that gave it its number. Numbers of different histories have nothing to do with each other.
+    pub epoch: Epoch,
+    /// Its number.
+    pub position: Position,
+    /// What happened, [encoded](Event::encode): perhaps by another version.
+    pub bytes: Box<[u8]>,
+}
+
+impl LoggedEvent {
+    /// `event` under this number.
+    pub fn new(epoch: Epoch, NumberedEvent { position, event }: NumberedEvent) -> Self {
+        let mut bytes = Vec::with_capacity(ENCODED_BYTES_MAX);
+        event.encode(&mut bytes);
+        Self { epoch, position, bytes: bytes.into() }
+    }
+
+    /// The event that the bytes say.
+    ///
+    /// # Errors
+    /// When they are not exactly one event of this version.
+    pub fn decode(&self) -> Result<NumberedEvent, DecodeError> {
+        Ok(NumberedEvent { position: self.position, event: Event::decode(&self.bytes)? })
+    }
+}
+
+/// An event that could not be applied, as it is kept for operators.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DeadLetter {
+    /// The event as it was logged.
+    pub event: LoggedEvent,
+    /// Why it could not be applied.
+    pub reason: Box<str>,
+}
+
 /// Bytes that are no event this version knows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub enum DecodeError {
@@ -64,7 +103,7 @@ pub enum DecodeError {
 }
 
 impl Event {
-    /// Appends the encoded event to `out`: 10 to 27 bytes.
+    /// Appends the encoded event to `out`: 10 to 26 bytes.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let (kind, fields): (u8, [Option<u64>; 3]) = match *self {
             Self::Posted { post, author, channel, audience } => {

@@ -179,6 +179,12 @@ impl SlotRange {
     /// Every reader.
     pub const ALL: Self = Self { start: 0, end: limits::READER_SLOTS };
 
+    /// Part `n` of `parts` (from 0) that all slots are divided into, as evenly as can be.
+    pub fn part(n: usize, parts: usize) -> Self {
+        let bound = |n: usize| (limits::READER_SLOTS as usize * n / parts) as u16;
+        Self { start: bound(n), end: bound(n + 1) }
+    }
+
     /// Whether `reader` is one of them.
     pub const fn holds(self, reader: UserId) -> bool {
         let slot = reader.slot();
@@ -224,6 +230,16 @@ mod tests {
             counts[UserId::new(Millis(1_763_000_000_000 + n / 3), (n % 1_024) as u16, 0).slot() as usize] += 1;
         }
         assert!(counts.iter().all(|&c| (30..250).contains(&c)), "{:?}", counts.iter().minmax());
+    }
+
+    #[test]
+    fn parts_cover_every_slot_once() {
+        for parts in [1, 2, 3, 7, 4_096, 5_000] {
+            let ranges: Vec<SlotRange> = (0..parts).map(|n| SlotRange::part(n, parts)).collect();
+            assert!(ranges.windows(2).all(|pair| pair[0].end == pair[1].start));
+            assert_eq!((ranges[0].start, ranges[parts - 1].end), (0, limits::READER_SLOTS));
+            assert!(ranges.iter().all(|range| usize::from(range.end - range.start) <= 4_096_usize.div_ceil(parts)));
+        }
     }
 
     trait MinMax {

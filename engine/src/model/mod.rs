@@ -13,7 +13,7 @@ mod tuning;
 
 pub use channel::{Channel, Heat};
 pub use command::{Command, CommandKey, Committed, Outcome, Rejection, Request};
-pub use event::{DecodeError, Event, NumberedEvent};
+pub use event::{DeadLetter, DecodeError, Event, LoggedEvent, NumberedEvent};
 pub use follows::{FollowView, Following};
 pub use id::{Handle, PostId, SlotRange, UserId};
 pub use log::{Epoch, Position, Stamp};

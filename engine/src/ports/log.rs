@@ -1,9 +1,10 @@
-//! The Log port: one gapless, numbered sequence of events. No group semantics: numbers carry the order.
+//! The Log port: one gapless, numbered sequence of events, and beside it the dead letters. No group semantics: numbers
+//! carry the order. What the events say is not the log's affair: it passes bytes on.
 
 use async_trait::async_trait;
 use thiserror::Error;
 
-use crate::model::{DecodeError, NumberedEvent, Position};
+use crate::model::{DeadLetter, Epoch, LoggedEvent, Position};
 
 /// Why the log did not do it.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
@@ -17,33 +18,40 @@ pub enum LogError {
         /// The position before the oldest event that is kept.
         oldest: Position,
     },
-    /// The event with this number cannot be decoded: a hole.
-    #[error("event {} cannot be decoded: {reason}", position.0)]
-    Undecodable {
-        /// Its number.
-        position: Position,
-        /// Why.
-        reason: DecodeError,
-    },
 }
 
 /// The log.
 #[async_trait]
 pub trait Log: Send + Sync + 'static {
-    /// Publishes events in the order given. They are numbered without a gap, but may repeat what was published
-    /// before. On an error any prefix may have been published: publish them again.
-    async fn publish(&self, events: &[NumberedEvent]) -> Result<(), LogError>;
+    /// Publishes events in the order given. They are of one epoch and numbered without a gap, but may repeat what was
+    /// published before. On an error any of them may have been published: publish them again.
+    async fn publish(&self, events: &[LoggedEvent]) -> Result<(), LogError>;
 
-    /// A reader of everything after `after`.
-    async fn follow(&self, after: Position) -> Result<Box<dyn LogReader>, LogError>;
+    /// A reader of everything of `epoch` after `after`.
+    async fn follow(&self, epoch: Epoch, after: Position) -> Result<Box<dyn LogReader>, LogError>;
+
+    /// The newest event of `epoch`, as far as the log has one.
+    async fn newest(&self, epoch: Epoch) -> Result<Option<LoggedEvent>, LogError>;
+
+    /// Whether it can be reached now. Answers quickly, and costs little.
+    async fn reach(&self) -> Result<(), LogError>;
+
+    /// Keeps an event that cannot be applied. Keeping one again changes nothing but its reason.
+    async fn bury(&self, letter: &DeadLetter) -> Result<(), LogError>;
+
+    /// The dead letters that are kept, by rising epoch and number.
+    async fn dead_letters(&self) -> Result<Vec<DeadLetter>, LogError>;
+
+    /// Forgets these dead letters, whether or not they are kept.
+    async fn drop_dead_letters(&self, letters: &[(Epoch, Position)]) -> Result<(), LogError>;
 }
 
 /// A place in the log.
 #[async_trait]
 pub trait LogReader: Send {
     /// The next events, at least one, at most [`EVENTS_BATCH`](crate::limits::EVENTS_BATCH), in order of number;
-    /// waits for them. Numbers may repeat (skip them) but never skip. Cancel-safe: a dropped call loses nothing.
-    /// After [`LogError::Undecodable`] the reader goes on behind the hole; after other errors with what it had
-    /// not handed over.
-    async fn next(&mut self) -> Result<Vec<NumberedEvent>, LogError>;
+    /// waits for them. Numbers may repeat (skip them). They skip only what the log does not have: the store may.
+    /// Cancel-safe: a dropped call loses nothing, and after an error the reader goes on with what it had not handed
+    /// over.
+    async fn next(&mut self) -> Result<Vec<LoggedEvent>, LogError>;
 }

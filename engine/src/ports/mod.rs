@@ -9,7 +9,7 @@ mod store;
 
 pub use clock::Clock;
 pub use log::{Log, LogError, LogReader};
-pub use shard::{SegmentBatch, Shard, ShardError};
+pub use shard::{SegmentBatch, Shard, ShardError, ShardState};
 pub use store::{
     CommitError, Followers, ImportedPost, ImportedUser, ListedTuning, Removable, Store, StoreError, UserList,
 };

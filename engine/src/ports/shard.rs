@@ -12,6 +12,15 @@ use crate::model::UserId;
 #[error("the shard is unavailable: {0}")]
 pub struct ShardError(pub String);
 
+/// One of the nodes that hold windows.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ShardState {
+    /// Its name.
+    pub name: Box<str>,
+    /// Whether it answered when it was last asked.
+    pub up: bool,
+}
+
 /// Segments for many readers, in one buffer.
 #[derive(Clone, Debug, Default)]
 pub struct SegmentBatch {
@@ -55,7 +64,7 @@ impl SegmentBatch {
     }
 }
 
-/// The windows of a share of the readers, or of all.
+/// The windows of all readers, on one node or many.
 #[async_trait]
 pub trait Shard: Send + Sync + 'static {
     /// The reader's string, if there is one. Renews its time to live, as `set` does; appending does not.
@@ -66,8 +75,16 @@ pub trait Shard: Send + Sync + 'static {
 
     /// Appends each segment to its reader's string. Where there is no string the segment may be left out or
     /// make one that has no fill; readers treat that as absent. Segments of one call for one reader keep their order.
+    /// An error names what did not get its segments; the others have theirs.
     async fn append(&self, batch: &SegmentBatch) -> Result<(), ShardError>;
 
     /// Removes the readers' strings.
     async fn remove(&self, readers: &[UserId]) -> Result<(), ShardError>;
+
+    /// Removes strings that have no fill, and those that nobody has read for [`WINDOW_TTL`](crate::limits::WINDOW_TTL),
+    /// as far as the shard does not see to it by itself. Takes its time, and is asked for now and then.
+    async fn sweep(&self) -> Result<(), ShardError>;
+
+    /// The nodes behind it, in the order of their names: at least one. Does not ask them.
+    fn states(&self) -> Vec<ShardState>;
 }

@@ -1,11 +1,13 @@
 //! The Store port: truth. Rows, events, idempotency and read tables, in whole units of work.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use thiserror::Error;
 
 use crate::model::{
-    AuthorState, Committed, Epoch, FollowView, Handle, Millis, NumberedEvent, Position, Post, PostId, Rejection,
+    AuthorState, Committed, Epoch, Event, FollowView, Handle, LoggedEvent, Millis, Position, Post, PostId, Rejection,
     Request, SlotRange, Stamp, Tuning, User, UserId,
 };
 
@@ -101,8 +103,10 @@ pub struct ImportedPost {
 /// A read sees every command that was acknowledged before it began.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// The identity of this history.
-    async fn epoch(&self) -> Result<Epoch, StoreError>;
+    /// The identity of this history. `witness` is an event that the caller knows to have been numbered in it: where
+    /// the store has another event under that number, or has not come to it yet, its history is not what the caller
+    /// knows (it was restored), and is given a new identity first.
+    async fn epoch(&self, witness: Option<&LoggedEvent>) -> Result<Epoch, StoreError>;
 
     // Users.
 
@@ -166,17 +170,26 @@ pub trait Store: Send + Sync + 'static {
     // The outbox and its numbering.
 
     /// Gives unnumbered events the next numbers, and returns up to `limit` numbered events that are not yet
-    /// marked as published, in order of number.
-    async fn number_events(&self, limit: usize) -> Result<Vec<NumberedEvent>, StoreError>;
+    /// marked as published, in order of number. Of several nodes that ask, the store may choose one to publish, and
+    /// tell the others of none.
+    async fn number_events(&self, limit: usize) -> Result<Vec<LoggedEvent>, StoreError>;
     /// Marks every event up to `position` as published.
     async fn mark_published(&self, position: Position) -> Result<(), StoreError>;
     /// Returns when there may be events to number. May return for nothing, and may miss: poll besides.
     async fn wait_for_events(&self);
     /// The highest number given so far.
     async fn last_position(&self) -> Result<Position, StoreError>;
-    /// Up to `limit` numbered events after `after`, in order of number, and the position that a reader must have to go
-    /// on with them: one below it has missed events, which are no longer kept or of no known form.
-    async fn events(&self, after: Position, limit: usize) -> Result<(Position, Vec<NumberedEvent>), StoreError>;
+    /// Up to `limit` numbered events after `after`, in order of number, and the position before the oldest that is
+    /// kept: a reader below it has missed events.
+    async fn events(&self, after: Position, limit: usize) -> Result<(Position, Vec<LoggedEvent>), StoreError>;
+    /// Puts an event into the outbox once more, to be numbered anew: a dead letter that can be applied by now.
+    async fn emit(&self, event: &Event) -> Result<(), StoreError>;
+
+    // Leases.
+
+    /// Renews the lease of `holder` in `role` for `ttl` (zero gives it up), and returns who holds one now, by rising
+    /// number. Leases only save work: whoever relies on one that has run out does harmless double work.
+    async fn lease(&self, role: &str, holder: u64, ttl: Duration) -> Result<Vec<u64>, StoreError>;
 
     // Read tables.
 

@@ -2,12 +2,13 @@
 //! is unknown, as law 7 asks of whoever commands. Over a faulty store it must behave as the store itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::model::{
-    AuthorState, Committed, Epoch, FollowView, Handle, NumberedEvent, Position, Post, PostId, Request, SlotRange,
+    AuthorState, Committed, Epoch, Event, FollowView, Handle, LoggedEvent, Position, Post, PostId, Request, SlotRange,
     Tuning, User, UserId,
 };
 use crate::ports::{
@@ -80,8 +81,8 @@ impl Store for RetryingStore {
         self.inner.wait_for_events().await;
     }
 
-    async fn epoch(&self) -> Result<Epoch, StoreError> {
-        retry(|| self.inner.epoch()).await
+    async fn epoch(&self, witness: Option<&LoggedEvent>) -> Result<Epoch, StoreError> {
+        retry(|| self.inner.epoch(witness)).await
     }
 
     async fn make_user(&self, handle: &Handle, name: &str) -> Result<User, StoreError> {
@@ -148,7 +149,7 @@ impl Store for RetryingStore {
         retry(|| self.inner.followers(author, slots, after, limit)).await
     }
 
-    async fn number_events(&self, limit: usize) -> Result<Vec<NumberedEvent>, StoreError> {
+    async fn number_events(&self, limit: usize) -> Result<Vec<LoggedEvent>, StoreError> {
         retry(|| self.inner.number_events(limit)).await
     }
 
@@ -160,8 +161,16 @@ impl Store for RetryingStore {
         retry(|| self.inner.last_position()).await
     }
 
-    async fn events(&self, after: Position, limit: usize) -> Result<(Position, Vec<NumberedEvent>), StoreError> {
+    async fn events(&self, after: Position, limit: usize) -> Result<(Position, Vec<LoggedEvent>), StoreError> {
         retry(|| self.inner.events(after, limit)).await
+    }
+
+    async fn emit(&self, event: &Event) -> Result<(), StoreError> {
+        retry(|| self.inner.emit(event)).await
+    }
+
+    async fn lease(&self, role: &str, holder: u64, ttl: Duration) -> Result<Vec<u64>, StoreError> {
+        retry(|| self.inner.lease(role, holder, ttl)).await
     }
 
     async fn checkpoint(&self, reader: UserId) -> Result<Option<Bytes>, StoreError> {

@@ -6,7 +6,7 @@
 //! longer join, and those whose readers come are filled.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
@@ -15,8 +15,8 @@ use tokio::time::Instant;
 
 use super::{Audience, Group, Memory, Stop, stopped};
 use crate::limits::{APPEND_TIMEOUT, FOLLOWERS_PAGE, ROUND_RING_SHARE};
-use crate::model::{Channel, Epoch, Event, NumberedEvent, Position, PostId, SlotRange, Tuning, UserId};
-use crate::ports::{Log, LogError, LogReader, SegmentBatch, Shard, Store, StoreError};
+use crate::model::{Channel, Epoch, Event, LoggedEvent, NumberedEvent, Position, PostId, SlotRange, Tuning, UserId};
+use crate::ports::{Log, LogError, LogReader, SegmentBatch, Shard, ShardError, Store, StoreError};
 use crate::retry::Backoff;
 use crate::timeline::SegmentHeader;
 
@@ -25,7 +25,6 @@ use crate::timeline::SegmentHeader;
 pub struct FlushState {
     position: AtomicU64,
     seen: AtomicU64,
-    shard_down: AtomicBool,
     nanos: AtomicU64,
     deliveries: AtomicU64,
 }
@@ -41,11 +40,6 @@ impl FlushState {
         self.seen.load(Ordering::Relaxed).saturating_sub(self.position().0)
     }
 
-    /// Whether the shard took the last batch it was given.
-    pub fn shard_up(&self) -> bool {
-        !self.shard_down.load(Ordering::Relaxed)
-    }
-
     /// H: microseconds to deliver one entry by flush, coalescing counted; none before the first delivery.
     pub fn h_us(&self) -> Option<f64> {
         let deliveries = self.deliveries.load(Ordering::Relaxed);
@@ -58,6 +52,9 @@ pub struct Flush {
     store: Arc<dyn Store>,
     shard: Arc<dyn Shard>,
     epoch: Epoch,
+    /// Whose readers it compacts for: what the worker leases.
+    share: watch::Receiver<SlotRange>,
+    /// The slots of the rounds that the memory holds.
     slots: SlotRange,
     tuning: watch::Receiver<Tuning>,
     /// Events of a round at the most, and of quiet before a reader gets an empty segment.
@@ -87,22 +84,24 @@ impl Round {
 }
 
 impl Flush {
-    /// A flush that begins after `position`, for nodes whose ring holds `ring_entries` posts.
+    /// A flush for the readers of `share` that begins after `position`, for nodes whose ring holds `ring_entries` posts.
     pub fn new(
         store: Arc<dyn Store>,
         shard: Arc<dyn Shard>,
         epoch: Epoch,
+        share: watch::Receiver<SlotRange>,
         tuning: watch::Receiver<Tuning>,
         ring_entries: usize,
         position: Position,
     ) -> Self {
-        let state = Arc::new(FlushState::default());
+        let (state, slots) = (Arc::new(FlushState::default()), *share.borrow());
         state.position.store(position.0, Ordering::Relaxed);
         Self {
             store,
             shard,
             epoch,
-            slots: SlotRange::ALL,
+            share,
+            slots,
             tuning,
             round_events: (ring_entries / ROUND_RING_SHARE).max(1) as u64,
             quiet_events: (ring_entries / 2).max(1) as u64,
@@ -160,7 +159,9 @@ impl Flush {
 
     fn tell(&self) {
         self.state.seen.store(self.round.to.0, Ordering::Relaxed);
-        metrics::gauge!("flush_backlog_events", "shard" => "local").set(self.state.backlog() as f64);
+        for shard in self.shard.states() {
+            metrics::gauge!("flush_backlog_events", "shard" => shard.name.to_string()).set(self.state.backlog() as f64);
+        }
     }
 
     /// Flushes what has been gathered, however little.
@@ -173,6 +174,12 @@ impl Flush {
             return Ok(());
         }
         let begun = Instant::now();
+        let share = *self.share.borrow();
+        if share != self.slots {
+            // What earlier rounds had for readers that are new here is not known.
+            self.slots = share;
+            self.memory.forget();
+        }
         self.memory.bound();
         let posts = std::mem::take(&mut self.round.posts);
         match self.compact(from, to, &posts).await {
@@ -274,14 +281,8 @@ impl Flush {
     async fn send(&mut self) {
         if !self.batch.is_empty() {
             let sent = tokio::time::timeout(APPEND_TIMEOUT, self.shard.append(&self.batch)).await;
-            let failed = match sent {
-                Ok(Ok(())) => None,
-                Ok(Err(error)) => Some(error.to_string()),
-                Err(_) => Some("no answer in time".to_owned()),
-            };
-            self.state.shard_down.store(failed.is_some(), Ordering::Relaxed);
-            metrics::gauge!("shard_up", "shard" => "local").set(if failed.is_some() { 0.0 } else { 1.0 });
-            if let Some(error) = failed {
+            let failed = sent.unwrap_or_else(|_| Err(ShardError("no answer in time".to_owned())));
+            if let Err(error) = failed {
                 tracing::warn!(%error, segments = self.batch.len(), "segments were not appended; their readers will be filled");
             }
         }
@@ -296,7 +297,7 @@ impl Flush {
             let next = if events.is_empty() {
                 let due = self.due();
                 tokio::select! {
-                    next = next_events(&*log, &mut reader, self.round.to) => Some(next),
+                    next = next_events(&*log, self.epoch, &mut reader, self.round.to) => Some(next),
                     () = due => None,
                     () = stopped(&mut stop) => return,
                 }
@@ -320,20 +321,22 @@ impl Flush {
     /// are put into `again`.
     async fn go_on(
         &mut self,
-        next: Option<Result<Vec<NumberedEvent>, LogError>>,
-        again: &mut Vec<NumberedEvent>,
+        next: Option<Result<Vec<LoggedEvent>, LogError>>,
+        again: &mut Vec<LoggedEvent>,
     ) -> Result<(), String> {
         match next {
             None => self.flush().await.map_err(|error| error.to_string()),
             Some(Ok(events)) => {
-                let taken = self.take(&events).await.map_err(|error| error.to_string());
+                // What cannot be decoded is a hole, which `take` finds by its number.
+                let known: Vec<NumberedEvent> = events.iter().filter_map(|event| event.decode().ok()).collect();
+                let taken = self.take(&known).await.map_err(|error| error.to_string());
                 if taken.is_err() {
                     *again = events;
                 }
                 taken
             }
             // No segment spans what cannot be had.
-            Some(Err(LogError::Undecodable { position: behind, .. } | LogError::Trimmed { oldest: behind })) => {
+            Some(Err(LogError::Trimmed { oldest: behind })) => {
                 self.flush().await.map_err(|error| error.to_string())?;
                 self.skip_to(behind);
                 Ok(())
@@ -359,11 +362,12 @@ impl Flush {
 /// What comes after `position`. Cancel-safe, as readers are.
 async fn next_events(
     log: &dyn Log,
+    epoch: Epoch,
     reader: &mut Option<Box<dyn LogReader>>,
     position: Position,
-) -> Result<Vec<NumberedEvent>, LogError> {
+) -> Result<Vec<LoggedEvent>, LogError> {
     match reader {
         Some(reader) => reader.next().await,
-        None => reader.insert(log.follow(position).await?).next().await,
+        None => reader.insert(log.follow(epoch, position).await?).next().await,
     }
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::{Stop, stopped};
 use crate::cache::Tier;
-use crate::limits::EVENTS_BATCH;
-use crate::model::{Event, NumberedEvent, Position, Tuning};
+use crate::limits::{EVENTS_BATCH, LOG_WAIT};
+use crate::model::{DeadLetter, Event, LoggedEvent, NumberedEvent, Position, Tuning};
 use crate::ports::{Clock, Log, LogError, LogReader, StoreError};
 use crate::recent::RingWriter;
 use crate::retry::Backoff;
@@ -31,6 +32,10 @@ pub struct Follower {
 /// How often the store is asked for the end of the log, to tell how far behind it this node is.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
+fn silent() -> LogError {
+    LogError::Unavailable("no answer in time".to_owned())
+}
+
 fn unavailable(error: StoreError) -> LogError {
     LogError::Unavailable(error.to_string())
 }
@@ -47,8 +52,45 @@ impl Follower {
         Self { tier, log, writer, tuning, tuning_due: false, end: Position::ZERO, asked: None, clock }
     }
 
-    /// Applies everything that is committed, from the store: at the start, so that the ring is as full as it can be
-    /// before the node serves, and where the log does not have what comes next.
+    /// Applies everything that is committed, so that the ring is as full as it can be before the node serves: from the
+    /// log as far as it has it, the rest from the store.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn start(&mut self) -> Result<(), StoreError> {
+        let numbered = self.number_all().await?;
+        let longest = self.tier.ring.capacity() as u64;
+        if numbered.0 > longest {
+            self.skip_to(Position(numbered.0 - longest)).await?;
+        }
+        if let Err(error) = self.take_log().await {
+            tracing::warn!(%error, "the ring is not warmed from the log; the store gives the rest");
+        }
+        self.warm().await
+    }
+
+    /// Takes what the log has by now.
+    async fn take_log(&mut self) -> Result<(), LogError> {
+        let newest = timeout(LOG_WAIT, self.log.newest(self.tier.epoch)).await.unwrap_or_else(|_| Err(silent()))?;
+        let Some(newest) = newest.filter(|newest| newest.position > self.writer.position()) else { return Ok(()) };
+        let mut reader = match self.log.follow(self.tier.epoch, self.writer.position()).await {
+            Err(LogError::Trimmed { oldest }) => {
+                self.skip_to(oldest).await.map_err(unavailable)?;
+                self.log.follow(self.tier.epoch, oldest).await?
+            }
+            reader => reader?,
+        };
+        while self.writer.position() < newest.position {
+            let events = timeout(LOG_WAIT, reader.next()).await.unwrap_or_else(|_| Err(silent()))?;
+            if !self.joins(&events) {
+                return Err(LogError::Unavailable("an event is missing".to_owned()));
+            }
+            self.take(&events).await?;
+        }
+        Ok(())
+    }
+
+    /// Applies everything that is committed, from the store: where the log does not have what comes next.
     ///
     /// # Errors
     /// When the store does not answer.
@@ -60,7 +102,7 @@ impl Follower {
             if oldest > self.writer.position() {
                 self.skip_to(oldest).await?;
             }
-            self.apply(&events);
+            self.take(&events).await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
             if events.is_empty() || self.writer.position() >= numbered {
                 break;
             }
@@ -81,12 +123,37 @@ impl Follower {
         }
     }
 
-    /// Applies events whose numbers have not been applied; they must join on.
-    pub fn apply(&mut self, events: &[NumberedEvent]) {
-        for event in events.iter().filter(|event| event.position > self.tier.ring.position()) {
-            self.tier.apply(event, &mut self.writer);
+    /// Applies events whose numbers have not been applied; they must join on. One that cannot be applied is a hole: it
+    /// goes to the dead letters, and nothing relies on what lies at or below it.
+    ///
+    /// # Errors
+    /// When a dead letter cannot be kept, or what lies behind a hole cannot be learned: everything before it is applied.
+    pub async fn take(&mut self, events: &[LoggedEvent]) -> Result<(), LogError> {
+        let mut last = None;
+        for event in events {
+            if event.position <= self.writer.position() {
+                continue;
+            }
+            match event.decode() {
+                Ok(decoded) => {
+                    self.tuning_due |= matches!(decoded.event, Event::Tuned { .. });
+                    self.tier.apply(&decoded, &mut self.writer);
+                }
+                Err(reason) => {
+                    metrics::counter!("dead_letters_total").increment(1);
+                    tracing::error!(position = event.position.0, %reason, "an event cannot be decoded: a dead letter");
+                    let letter = DeadLetter { event: event.clone(), reason: reason.to_string().into() };
+                    self.log.bury(&letter).await?;
+                    self.skip_to(event.position).await.map_err(unavailable)?;
+                }
+            }
+            last = Some(event);
+        }
+        if let Some(last) = last {
+            self.tier.bear_witness(last);
         }
         self.tier.tell_applied(self.writer.position());
+        Ok(())
     }
 
     /// The log up to `position` cannot be had: what rests on it is forgotten. Who posts on pull must be known before
@@ -131,7 +198,7 @@ impl Follower {
         }
         let next = match reader {
             Some(reader) => reader.next().await,
-            None => match self.log.follow(self.writer.position()).await {
+            None => match self.log.follow(self.tier.epoch, self.writer.position()).await {
                 Ok(new) => reader.insert(new).next().await,
                 Err(error) => Err(error),
             },
@@ -139,17 +206,12 @@ impl Follower {
         match next {
             Ok(events) if self.joins(&events) => {
                 self.measure(&events).await;
-                self.apply(&events);
+                self.take(&events).await.inspect_err(|_| *reader = None)?;
                 let lag = self.end.0.saturating_sub(self.writer.position().0);
                 metrics::gauge!("log_lag_events", "follower" => "ring").set(lag as f64);
-                self.tuning_due |= events.iter().any(|event| matches!(event.event, Event::Tuned { .. }));
                 return Ok(());
             }
             Ok(_) | Err(LogError::Trimmed { .. }) => {}
-            Err(LogError::Undecodable { position, reason }) => {
-                metrics::counter!("dead_letters_total").increment(1);
-                tracing::error!(position = position.0, %reason, "an event cannot be decoded; going on behind it");
-            }
             Err(error) => {
                 *reader = None;
                 return Err(error);
@@ -160,19 +222,19 @@ impl Follower {
     }
 
     /// Whether what is new of the events begins with the next number.
-    fn joins(&self, events: &[NumberedEvent]) -> bool {
+    fn joins(&self, events: &[LoggedEvent]) -> bool {
         let news = events.iter().find(|event| event.position > self.writer.position());
         news.is_none_or(|first| first.position == self.writer.position().next())
     }
 
-    async fn measure(&mut self, events: &[NumberedEvent]) {
+    async fn measure(&mut self, events: &[LoggedEvent]) {
         if self.asked.is_none_or(|asked| asked.elapsed() >= ASK_EVERY) {
             self.asked = Some(Instant::now());
             self.end = self.tier.store.last_position().await.unwrap_or(self.end);
         }
         let now = self.clock.now();
         for event in events {
-            if let Event::Posted { post, .. } = event.event {
+            if let Ok(NumberedEvent { event: Event::Posted { post, .. }, .. }) = event.decode() {
                 let age_ms = now.0.saturating_sub(post.created_at().0);
                 metrics::histogram!("visible_seconds").record(age_ms as f64 / 1_000.0);
             }

@@ -1,27 +1,30 @@
 //! The janitor: takes away what nobody needs any more, a little at a time (law 9).
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Stop, stopped};
 use crate::cache::Tier;
 use crate::limits::IDEMPOTENCY_TTL;
 use crate::model::{Millis, Position};
-use crate::ports::{Clock, Removable, StoreError};
+use crate::ports::{Clock, Removable, Shard, StoreError};
 
 const ROWS: usize = 2_000;
 const EVERY: Duration = Duration::from_secs(60);
+/// How often the shard is swept.
+const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 
-/// Removes expired keys and events that are older than the ring.
+/// Removes expired keys, events that are older than the ring, and windows that nobody reads.
 pub struct Janitor {
     tier: Arc<Tier>,
+    shard: Arc<dyn Shard>,
     clock: Clock,
 }
 
 impl Janitor {
     /// A janitor.
-    pub fn new(tier: Arc<Tier>, clock: Clock) -> Self {
-        Self { tier, clock }
+    pub fn new(tier: Arc<Tier>, shard: Arc<dyn Shard>, clock: Clock) -> Self {
+        Self { tier, shard, clock }
     }
 
     /// Removes up to a batch of rows; whether there may be more.
@@ -39,7 +42,14 @@ impl Janitor {
 
     /// Goes on until stopped.
     pub async fn run(self, mut stop: Stop) {
+        let mut swept = Instant::now();
         while !*stop.borrow() {
+            if swept.elapsed() >= SWEEP_EVERY {
+                swept = Instant::now();
+                if let Err(error) = self.shard.sweep().await {
+                    tracing::warn!(%error, "windows that nobody reads were not swept; trying again later");
+                }
+            }
             let more = self.step().await.unwrap_or_else(|error| {
                 tracing::warn!(%error, "removing old rows failed; trying again later");
                 false

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tempfile::TempDir;
+use tokio::sync::watch;
 use tributary_engine::embedded::{EmbeddedLog, EmbeddedStore, ProcessShard};
 use tributary_engine::model::{
-    ChangedBy, Channel, Command, Handle, Mode, NumberedEvent, Outcome, Position, PostId, TuningSettings, UserId,
+    ChangedBy, Channel, Command, Handle, Mode, NumberedEvent, Outcome, Position, PostId, SlotRange, TuningSettings,
+    UserId,
 };
 use tributary_engine::ports::{Clock, Log, Shard, Store};
 use tributary_engine::recent::BYTES_PER_ENTRY;
@@ -314,7 +316,7 @@ impl World {
         let position = self.node().reads.tier.ring.position();
         let (_, events) = self.store.events(position, 4_096).await.unwrap();
         let some = self.random.usize(..=events.len());
-        self.node().follower.apply(&events[..some]);
+        self.node().follower.take(&events[..some]).await.unwrap();
         self.node().follower.retune().await.unwrap();
     }
 
@@ -359,7 +361,7 @@ impl World {
 
     async fn janitor(&mut self) -> bool {
         self.note_events().await;
-        let janitor = Janitor::new(self.node().reads.tier.clone(), self.options.clock.clone());
+        let janitor = Janitor::new(self.node().reads.tier.clone(), self.shard.clone(), self.options.clock.clone());
         janitor.step().await.unwrap()
     }
 
@@ -381,5 +383,6 @@ impl World {
 
 fn new_flush(store: &Arc<EmbeddedStore>, shard: Arc<dyn Shard>, parts: &Parts, position: Position) -> Flush {
     let tier = &parts.reads.tier;
-    Flush::new(store.clone(), shard, tier.epoch, parts.tuning.clone(), tier.ring.capacity(), position)
+    let share = watch::Sender::new(SlotRange::ALL).subscribe();
+    Flush::new(store.clone(), shard, tier.epoch, share, parts.tuning.clone(), tier.ring.capacity(), position)
 }

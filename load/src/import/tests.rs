@@ -126,9 +126,9 @@ async fn a_finished_import_is_not_done_again() {
     let world = world(&folder.path().join("world"), 3);
     let store = store(folder.path()).await;
     assert!(!import_whole(&*store, &world).await.unwrap().already);
-    let epoch = store.epoch().await.unwrap();
+    let epoch = store.epoch(None).await.unwrap();
     assert!(import_whole(&*store, &world).await.unwrap().already);
-    assert_eq!(store.epoch().await.unwrap(), epoch);
+    assert_eq!(store.epoch(None).await.unwrap(), epoch);
 }
 
 #[tokio::test]

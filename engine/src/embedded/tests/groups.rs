@@ -147,7 +147,7 @@ async fn a_store_opened_again_has_everything() {
     let committed = w.store.commit(&request).await.unwrap();
     let state = async |w: &World| {
         (
-            (w.store.epoch().await, w.store.tuning().await, w.store.note("config").await),
+            (w.store.epoch(None).await, w.store.tuning().await, w.store.note("config").await),
             (w.store.view(ann).await, w.store.users(&[ann, bob]).await, w.store.posts(&[post]).await),
             (w.store.likes(ann, 9).await, w.store.home_all(ann, PostId::MAX, 9).await),
             (w.store.last_position().await, w.events().await, w.store.checkpoint(ann).await),

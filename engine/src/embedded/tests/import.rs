@@ -21,7 +21,7 @@ fn post(author: u64, second: u64) -> ImportedPost {
 async fn repeating_a_batch_changes_nothing() {
     let w = World::new();
     w.thresholds(3, 2).await;
-    let epoch = w.store.epoch().await.unwrap();
+    let epoch = w.store.epoch(None).await.unwrap();
     w.store.save_checkpoints(&[(id(1), "old".into())]).await.unwrap();
     let follows: Vec<_> = (2..=5).map(|n| (id(n), vec![id(1), id(n), id(6)])).take(4).collect();
     let posts: Vec<_> = (0..20).map(|n| post(n % 5 + 1, n)).collect();
@@ -49,7 +49,7 @@ async fn repeating_a_batch_changes_nothing() {
     let finished = w.store.finish_import().await.unwrap();
     assert_ne!(finished, epoch);
     let w = w.reopen();
-    assert_eq!(w.store.epoch().await, Ok(finished));
+    assert_eq!(w.store.epoch(None).await, Ok(finished));
     assert_eq!(w.store.checkpoint(id(1)).await, Ok(None));
     assert_eq!(w.store.home_all(id(2), PostId::MAX, 99).await.as_ref(), Ok(home));
     w.time.store(START_MS - 899_000, Ordering::Relaxed);

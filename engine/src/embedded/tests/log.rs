@@ -6,9 +6,11 @@ use futures::{FutureExt, poll};
 
 use super::*;
 use crate::embedded::EmbeddedLog;
-use crate::embedded::writing::{Need, Writing};
-use crate::model::{DecodeError, Millis};
+use crate::model::{Epoch, Millis};
 use crate::ports::{Log, LogError, Removable};
+
+/// Whichever: the log of a store has the store's history alone.
+const EPOCH: Epoch = Epoch(0);
 
 async fn publish(w: &World, log: &EmbeddedLog) -> Position {
     let events = w.store.number_events(100).await.unwrap();
@@ -25,7 +27,7 @@ async fn followers_see_what_is_published_and_nothing_else() {
     w.post(ann, "1").await;
     let w = w.reopen();
     let log = EmbeddedLog::new(w.store.clone());
-    let mut reader = log.follow(Position::ZERO).await.unwrap();
+    let mut reader = log.follow(EPOCH, Position::ZERO).await.unwrap();
     assert_eq!(reader.next().await.unwrap().len(), 1, "what was there at the opening is published");
     w.post(ann, "2").await;
     {
@@ -39,7 +41,7 @@ async fn followers_see_what_is_published_and_nothing_else() {
     let stale = w.store.events(Position::ZERO, 1).await.unwrap().1;
     log.publish(&stale).await.unwrap();
     assert!(reader.next().now_or_never().is_none(), "what is repeated is not seen again");
-    assert_eq!(log.follow(Position(1)).await.unwrap().next().await, Ok(events));
+    assert_eq!(log.follow(EPOCH, Position(1)).await.unwrap().next().await, Ok(events));
 }
 
 #[tokio::test]
@@ -47,7 +49,7 @@ async fn a_waiting_follower_is_woken() {
     let w = World::new();
     let ann = w.user("ann").await;
     let log = Arc::new(EmbeddedLog::new(w.store.clone()));
-    let mut reader = log.follow(Position::ZERO).await.unwrap();
+    let mut reader = log.follow(EPOCH, Position::ZERO).await.unwrap();
     let waiting = tokio::spawn(async move { reader.next().await });
     w.post(ann, "1").await;
     w.store.wait_for_events().await;
@@ -61,7 +63,7 @@ async fn a_follower_below_what_is_kept_is_told_so() {
     let w = World::new();
     let ann = w.user("ann").await;
     let log = EmbeddedLog::new(w.store.clone());
-    let mut early = log.follow(Position::ZERO).await.unwrap();
+    let mut early = log.follow(EPOCH, Position::ZERO).await.unwrap();
     for _ in 0..3 {
         w.post(ann, "x").await;
     }
@@ -70,30 +72,6 @@ async fn a_follower_below_what_is_kept_is_told_so() {
     assert_eq!(w.store.remove_old(what, 9).await, Ok(2));
     let trimmed = LogError::Trimmed { oldest: Position(2) };
     assert_eq!(early.next().await, Err(trimmed.clone()));
-    assert_eq!(log.follow(Position(1)).await.err(), Some(trimmed));
-    assert_eq!(log.follow(Position(2)).await.unwrap().next().await.unwrap().len(), 1);
-}
-
-#[tokio::test]
-async fn a_hole_is_told_once_after_what_stands_before_it() {
-    let w = World::new();
-    let ann = w.user("ann").await;
-    let log = EmbeddedLog::new(w.store.clone());
-    for _ in 0..3 {
-        w.post(ann, "x").await;
-    }
-    publish(&w, &log).await;
-    let spoil = |w: &mut Writing<'_>| {
-        w.events.insert(2, [9, 9].as_slice())?;
-        w.must(Need::Durable);
-        Ok(())
-    };
-    w.store.writer.write("spoiling", spoil).await.unwrap();
-    let mut reader = log.follow(Position::ZERO).await.unwrap();
-    assert_eq!(reader.next().await.unwrap().len(), 1);
-    let hole = LogError::Undecodable { position: Position(2), reason: DecodeError::Version(9) };
-    assert_eq!(reader.next().await, Err(hole));
-    assert_eq!(reader.next().await.unwrap()[0].position, Position(3));
-    let (oldest, events) = w.store.events(Position::ZERO, 9).await.unwrap();
-    assert_eq!((oldest, events[0].position), (Position(2), Position(3)), "the log begins behind the hole");
+    assert_eq!(log.follow(EPOCH, Position(1)).await.err(), Some(trimmed));
+    assert_eq!(log.follow(EPOCH, Position(2)).await.unwrap().next().await.unwrap().len(), 1);
 }

@@ -100,6 +100,6 @@ impl World {
         for (event, number) in events.iter().zip(floor.0 + 1..) {
             assert_eq!(event.position.0, number);
         }
-        events.into_iter().map(|event| event.event).collect()
+        events.into_iter().map(|event| event.decode().expect("an event").event).collect()
     }
 }

@@ -10,20 +10,25 @@ use futures::future::BoxFuture;
 
 use super::laws;
 use crate::limits;
-use crate::model::{ChangedBy, Command, CommandKey, Event, NumberedEvent, Position, Request, UserId};
+use crate::model::{
+    ChangedBy, Command, CommandKey, DeadLetter, Epoch, Event, LoggedEvent, NumberedEvent, Position, Request, UserId,
+};
 use crate::ports::{Log, LogReader, Store};
 
 /// A log, with a way to make events for it.
 pub struct Source {
     /// The log.
     pub log: Arc<dyn Log>,
+    /// The epoch of its events.
+    pub epoch: Epoch,
     /// Makes so many further numbered events; the suite publishes them.
-    pub make: Box<dyn Fn(usize) -> BoxFuture<'static, Vec<NumberedEvent>> + Send + Sync>,
+    pub make: Box<dyn Fn(usize) -> BoxFuture<'static, Vec<LoggedEvent>> + Send + Sync>,
 }
 
 impl Source {
     /// A log whose events come out of `store`: each is a tuning version, numbered by the store.
-    pub fn over_store(log: Arc<dyn Log>, store: Arc<dyn Store>) -> Self {
+    pub async fn over_store(log: Arc<dyn Log>, store: Arc<dyn Store>) -> Self {
+        let epoch = store.epoch(None).await.expect("the store has an epoch");
         let keys = Arc::new(AtomicU64::new(0));
         let make = move |count: usize| {
             let (store, keys) = (store.clone(), keys.clone());
@@ -48,7 +53,7 @@ impl Source {
             }
             .boxed()
         };
-        Self { log, make: Box::new(make) }
+        Self { log, epoch, make: Box::new(make) }
     }
 
     /// A log that takes whatever is published: events are numbered here, from 1.
@@ -58,14 +63,14 @@ impl Source {
             let mut last = last.lock().expect("counting does not panic");
             let made = std::iter::repeat_with(|| {
                 *last = last.next();
-                NumberedEvent { position: *last, event: Event::Tuned { version: last.0 } }
+                LoggedEvent::new(EPOCH, NumberedEvent { position: *last, event: Event::Tuned { version: last.0 } })
             });
             futures::future::ready(made.take(count).collect()).boxed()
         };
-        Self { log, make: Box::new(make) }
+        Self { log, epoch: EPOCH, make: Box::new(make) }
     }
 
-    async fn publish(&self, count: usize) -> Vec<NumberedEvent> {
+    async fn publish(&self, count: usize) -> Vec<LoggedEvent> {
         let events = (self.make)(count).await;
         self.log.publish(&events).await.expect("the log publishes");
         events
@@ -73,7 +78,7 @@ impl Source {
 
     async fn follow(&self, after: Position) -> Follower {
         Follower {
-            reader: self.log.follow(after).await.expect("the log is followed"),
+            reader: self.log.follow(self.epoch, after).await.expect("the log is followed"),
             at: after,
             seen: BTreeMap::new(),
         }
@@ -96,9 +101,13 @@ pub async fn run(make: impl AsyncFn() -> Source) {
         publishing_again_is_harmless,
         publishing_in_overlapping_parts_is_harmless,
         readers_do_not_touch_each_other,
+        the_newest_event_is_told,
+        dead_letters_are_kept_until_dropped,
     );
 }
 
+/// The epoch of events that are numbered here.
+const EPOCH: Epoch = Epoch(7);
 /// Waiting for the log takes no longer, or it hangs.
 const WAIT: Duration = Duration::from_secs(30);
 
@@ -106,17 +115,17 @@ const WAIT: Duration = Duration::from_secs(30);
 struct Follower {
     reader: Box<dyn LogReader>,
     at: Position,
-    seen: BTreeMap<Position, Event>,
+    seen: BTreeMap<Position, LoggedEvent>,
 }
 
 impl Follower {
-    fn take(&mut self, batch: &[NumberedEvent]) {
+    fn take(&mut self, batch: &[LoggedEvent]) {
         assert!((1..=limits::EVENTS_BATCH).contains(&batch.len()), "a batch of {}", batch.len());
-        for numbered in batch {
-            assert!(numbered.position <= self.at.next(), "{:?} after {:?}: a gap", numbered.position, self.at);
-            let before = self.seen.insert(numbered.position, numbered.event);
-            assert!(before.is_none_or(|event| event == numbered.event), "two events are {:?}", numbered.position);
-            self.at = self.at.max(numbered.position);
+        for event in batch {
+            assert!(event.position <= self.at.next(), "{:?} after {:?}: a gap", event.position, self.at);
+            let before = self.seen.insert(event.position, event.clone());
+            assert!(before.is_none_or(|before| before == *event), "two events are {:?}", event.position);
+            self.at = self.at.max(event.position);
         }
     }
 
@@ -131,10 +140,10 @@ impl Follower {
     }
 
     /// Everything published from here on has come, and is what was published.
-    async fn expect(&mut self, published: &[NumberedEvent]) {
+    async fn expect(&mut self, published: &[LoggedEvent]) {
         self.read_to(published.last().expect("something was published").position).await;
-        for numbered in published {
-            assert_eq!(self.seen.get(&numbered.position), Some(&numbered.event), "{:?}", numbered.position);
+        for event in published {
+            assert_eq!(self.seen.get(&event.position), Some(event), "{:?}", event.position);
         }
     }
 }
@@ -201,7 +210,7 @@ async fn publishing_again_is_harmless(source: Source) {
     source.log.publish(&first[5..10]).await.expect("the log publishes again");
     let second = source.publish(2).await;
     follower.expect(&second).await;
-    let all: Vec<_> = first.iter().chain(&second).copied().collect();
+    let all: Vec<_> = first.iter().chain(&second).cloned().collect();
     source.follow(Position::ZERO).await.expect(&all).await;
 }
 
@@ -224,4 +233,36 @@ async fn readers_do_not_touch_each_other(source: Source) {
     other.expect(&first).await;
     drop(one);
     other.expect(&second).await;
+}
+
+async fn the_newest_event_is_told(source: Source) {
+    assert_eq!(source.log.newest(source.epoch).await, Ok(None));
+    for count in [1, 40, 3] {
+        let published = source.publish(count).await;
+        assert_eq!(source.log.newest(source.epoch).await, Ok(published.last().cloned()));
+    }
+    // What is repeated is not newer.
+    let last = source.publish(5).await;
+    source.log.publish(&last[..2]).await.expect("the log publishes again");
+    assert_eq!(source.log.newest(source.epoch).await, Ok(last.last().cloned()));
+}
+
+async fn dead_letters_are_kept_until_dropped(source: Source) {
+    let letter = |epoch: u64, position: u64, reason: &str| DeadLetter {
+        event: LoggedEvent { epoch: Epoch(epoch), position: Position(position), bytes: [0xFF, 0, 9].into() },
+        reason: reason.into(),
+    };
+    assert_eq!(source.log.dead_letters().await, Ok(vec![]));
+    let (first, second, third) = (letter(7, 3, "a kind of ours"), letter(7, 40, "too short"), letter(9, 3, "foreign"));
+    for letter in [&third, &first, &second, &letter(7, 3, "once more"), &first] {
+        source.log.bury(letter).await.expect("the log buries");
+    }
+    assert_eq!(source.log.dead_letters().await, Ok(vec![first.clone(), second.clone(), third.clone()]));
+    source.publish(3).await;
+    let dropped = [(Epoch(7), Position(40)), (Epoch(7), Position(41))];
+    source.log.drop_dead_letters(&dropped).await.expect("the log drops");
+    assert_eq!(source.log.dead_letters().await, Ok(vec![first.clone(), third.clone()]));
+    source.log.bury(&second).await.expect("the log buries");
+    source.log.drop_dead_letters(&[(Epoch(9), Position(3))]).await.expect("the log drops");
+    assert_eq!(source.log.dead_letters().await, Ok(vec![first, second]));
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::{Fault, Faults};
 use crate::limits;
-use crate::model::{NumberedEvent, Position};
+use crate::model::{DeadLetter, Epoch, LoggedEvent, Position};
 use crate::ports::{Log, LogError, LogReader};
 
 /// Events handed over that a reader remembers, to repeat them.
@@ -24,6 +24,10 @@ impl FaultyLog {
     pub fn new(inner: Arc<dyn Log>, faults: Arc<Faults>) -> Self {
         Self { inner, faults }
     }
+
+    fn available(&self) -> Result<(), LogError> {
+        if self.faults.strikes(Fault::LogUnavailable) { Err(unavailable()) } else { Ok(()) }
+    }
 }
 
 fn unavailable() -> LogError {
@@ -32,10 +36,8 @@ fn unavailable() -> LogError {
 
 #[async_trait]
 impl Log for FaultyLog {
-    async fn publish(&self, events: &[NumberedEvent]) -> Result<(), LogError> {
-        if self.faults.strikes(Fault::LogUnavailable) {
-            return Err(unavailable());
-        }
+    async fn publish(&self, events: &[LoggedEvent]) -> Result<(), LogError> {
+        self.available()?;
         let cut = self.faults.draw(|random| random.usize(..=events.len()));
         if self.faults.strikes(Fault::PublishedInPart) {
             self.inner.publish(&events[..cut]).await?;
@@ -51,12 +53,35 @@ impl Log for FaultyLog {
         Ok(())
     }
 
-    async fn follow(&self, after: Position) -> Result<Box<dyn LogReader>, LogError> {
-        if self.faults.strikes(Fault::LogUnavailable) {
-            return Err(unavailable());
-        }
+    async fn newest(&self, epoch: Epoch) -> Result<Option<LoggedEvent>, LogError> {
+        self.available()?;
+        self.inner.newest(epoch).await
+    }
+
+    async fn reach(&self) -> Result<(), LogError> {
+        self.available()?;
+        self.inner.reach().await
+    }
+
+    async fn bury(&self, letter: &DeadLetter) -> Result<(), LogError> {
+        self.available()?;
+        self.inner.bury(letter).await
+    }
+
+    async fn dead_letters(&self) -> Result<Vec<DeadLetter>, LogError> {
+        self.available()?;
+        self.inner.dead_letters().await
+    }
+
+    async fn drop_dead_letters(&self, letters: &[(Epoch, Position)]) -> Result<(), LogError> {
+        self.available()?;
+        self.inner.drop_dead_letters(letters).await
+    }
+
+    async fn follow(&self, epoch: Epoch, after: Position) -> Result<Box<dyn LogReader>, LogError> {
+        self.available()?;
         Ok(Box::new(FaultyReader {
-            inner: self.inner.follow(after).await?,
+            inner: self.inner.follow(epoch, after).await?,
             faults: self.faults.clone(),
             pending: VecDeque::new(),
             handed_over: VecDeque::new(),
@@ -68,14 +93,14 @@ struct FaultyReader {
     inner: Box<dyn LogReader>,
     faults: Arc<Faults>,
     /// Read from the log, not yet handed over.
-    pending: VecDeque<NumberedEvent>,
+    pending: VecDeque<LoggedEvent>,
     /// The last events handed over.
-    handed_over: VecDeque<NumberedEvent>,
+    handed_over: VecDeque<LoggedEvent>,
 }
 
 #[async_trait]
 impl LogReader for FaultyReader {
-    async fn next(&mut self) -> Result<Vec<NumberedEvent>, LogError> {
+    async fn next(&mut self) -> Result<Vec<LoggedEvent>, LogError> {
         if self.faults.strikes(Fault::LogUnavailable) {
             return Err(unavailable());
         }
@@ -86,14 +111,14 @@ impl LogReader for FaultyReader {
         let mut batch = Vec::new();
         if self.faults.strikes(Fault::EventsRepeated) {
             let again = self.faults.draw(|random| random.usize(..=self.handed_over.len()));
-            batch.extend(self.handed_over.iter().skip(self.handed_over.len() - again));
+            batch.extend(self.handed_over.iter().skip(self.handed_over.len() - again).cloned());
         }
         let mut count = self.pending.len().min(limits::EVENTS_BATCH - batch.len());
         if self.faults.strikes(Fault::EventsFew) {
             count = self.faults.draw(|random| random.usize(1..=3)).min(count);
         }
         for event in self.pending.drain(..count) {
-            batch.push(event);
+            batch.push(event.clone());
             self.handed_over.push_back(event);
         }
         let forget = self.handed_over.len().saturating_sub(REPEATED_AT_MOST);

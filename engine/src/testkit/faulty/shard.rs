@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::{Fault, Faults};
 use crate::model::UserId;
-use crate::ports::{SegmentBatch, Shard, ShardError};
+use crate::ports::{SegmentBatch, Shard, ShardError, ShardState};
 
 /// Older strings kept of a reader, and readers they are kept of.
 const OLDER_STRINGS: usize = 4;
@@ -148,6 +148,15 @@ impl Shard for FaultyShard {
             self.inner.append(batch).await?;
         }
         self.lose_reply()
+    }
+
+    async fn sweep(&self) -> Result<(), ShardError> {
+        self.refuse()?;
+        self.inner.sweep().await
+    }
+
+    fn states(&self) -> Vec<ShardState> {
+        self.inner.states()
     }
 
     async fn remove(&self, readers: &[UserId]) -> Result<(), ShardError> {

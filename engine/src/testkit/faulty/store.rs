@@ -2,13 +2,14 @@
 //! happened. Retrying by key must settle every command (law 7).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::{Fault, Faults};
 use crate::model::{
-    AuthorState, Committed, Epoch, FollowView, Handle, NumberedEvent, Position, Post, PostId, Request, SlotRange,
+    AuthorState, Committed, Epoch, Event, FollowView, Handle, LoggedEvent, Position, Post, PostId, Request, SlotRange,
     Tuning, User, UserId,
 };
 use crate::ports::{
@@ -54,9 +55,9 @@ impl Store for FaultyStore {
         self.inner.wait_for_events().await;
     }
 
-    async fn epoch(&self) -> Result<Epoch, StoreError> {
+    async fn epoch(&self, witness: Option<&LoggedEvent>) -> Result<Epoch, StoreError> {
         self.available()?;
-        self.inner.epoch().await
+        self.inner.epoch(witness).await
     }
 
     async fn make_user(&self, handle: &Handle, name: &str) -> Result<User, StoreError> {
@@ -142,7 +143,7 @@ impl Store for FaultyStore {
         self.inner.followers(author, slots, after, limit).await
     }
 
-    async fn number_events(&self, limit: usize) -> Result<Vec<NumberedEvent>, StoreError> {
+    async fn number_events(&self, limit: usize) -> Result<Vec<LoggedEvent>, StoreError> {
         self.available()?;
         self.inner.number_events(limit).await
     }
@@ -157,9 +158,19 @@ impl Store for FaultyStore {
         self.inner.last_position().await
     }
 
-    async fn events(&self, after: Position, limit: usize) -> Result<(Position, Vec<NumberedEvent>), StoreError> {
+    async fn events(&self, after: Position, limit: usize) -> Result<(Position, Vec<LoggedEvent>), StoreError> {
         self.available()?;
         self.inner.events(after, limit).await
+    }
+
+    async fn emit(&self, event: &Event) -> Result<(), StoreError> {
+        self.available()?;
+        self.inner.emit(event).await
+    }
+
+    async fn lease(&self, role: &str, holder: u64, ttl: Duration) -> Result<Vec<u64>, StoreError> {
+        self.available()?;
+        self.inner.lease(role, holder, ttl).await
     }
 
     async fn checkpoint(&self, reader: UserId) -> Result<Option<Bytes>, StoreError> {

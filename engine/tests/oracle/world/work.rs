@@ -8,7 +8,7 @@ impl World {
         let after = self.events.last().map_or(Position::ZERO, |event| event.position);
         let (oldest, events) = self.store.events(after, usize::MAX >> 1).await.unwrap();
         assert!(oldest <= after, "events are noted before they go");
-        self.events.extend(events);
+        self.events.extend(events.iter().map(|event| event.decode().unwrap()));
     }
 
     /// The worker takes in what is new, as far as it likes.

@@ -1,10 +1,13 @@
 //! Events: one for each change, numbered without a gap in the order of the commits, told until marked.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::world::World;
-use crate::model::{ChangedBy, Channel, Command, Event, NumberedEvent, Position, PostId, TuningSettings};
-use crate::ports::Store;
+use super::world::{World, decoded};
+use crate::model::{
+    ChangedBy, Channel, Command, Epoch, Event, LoggedEvent, Millis, NumberedEvent, Position, PostId, TuningSettings,
+};
+use crate::ports::{Removable, Store};
 
 pub(super) async fn each_command_leaves_exactly_its_event(store: Arc<dyn Store>) {
     let (mut world, [ann, ben]) = World::with_users(store, ["ann", "ben"]).await;
@@ -77,7 +80,7 @@ pub(super) async fn numbers_have_no_gap_and_come_again_until_marked(store: Arc<d
     world.store.mark_published(Position(1)).await.expect("the store marks");
     assert_eq!(world.store.number_events(4).await, Ok(second));
     world.store.mark_published(Position(3)).await.expect("the store marks");
-    world.told.extend(&first[..3]);
+    world.told.extend(first[..3].iter().map(decoded));
     world.check_events().await;
 }
 
@@ -91,6 +94,7 @@ pub(super) async fn events_are_read_again_from_anywhere(store: Arc<dyn Store>) {
     for (after, limit) in [(0, 100), (0, 4), (3, 3), (8, 5), (9, 5)] {
         let (oldest, events) = world.store.events(Position(after), limit).await.expect("the store reads");
         let expected: Vec<NumberedEvent> = world.told.iter().skip(after as usize).take(limit).copied().collect();
+        let events: Vec<NumberedEvent> = events.iter().map(decoded).collect();
         assert_eq!((oldest, events), (Position::ZERO, expected), "after {after}, limit {limit}");
     }
 }
@@ -114,7 +118,7 @@ pub(super) async fn commands_at_the_same_time_are_numbered_without_a_gap(store: 
     let mut told: Vec<NumberedEvent> = Vec::new();
     while (told.len() as u64) < WRITERS * POSTS {
         let events = world.store.number_events(13).await.expect("the store numbers");
-        for event in events {
+        for event in events.iter().map(decoded) {
             let last = told.last().map_or(Position::ZERO, |told| told.position);
             assert_eq!(event.position, last.next());
             told.push(event);
@@ -137,4 +141,62 @@ pub(super) async fn commands_at_the_same_time_are_numbered_without_a_gap(store: 
         let posts: Vec<PostId> = posts.collect();
         assert!(posts.len() as u64 == POSTS && posts.is_sorted());
     }
+}
+
+pub(super) async fn an_emitted_event_gets_the_next_number(store: Arc<dyn Store>) {
+    let (mut world, [ann]) = World::with_users(store, ["ann"]).await;
+    let post = world.post(ann).await;
+    let again = Event::Posted { post, author: ann, channel: Channel::Push, audience: 5 };
+    world.store.emit(&again).await.expect("the store emits");
+    world.expected.push(again);
+    world.post(ann).await;
+    world.check_events().await;
+}
+
+pub(super) async fn a_history_keeps_its_epoch_before_its_own_witnesses_only(store: Arc<dyn Store>) {
+    let (mut world, [ann]) = World::with_users(store, ["ann"]).await;
+    for _ in 0..5 {
+        world.post(ann).await;
+    }
+    let events = world.store.number_events(9).await.expect("the store numbers");
+    let epoch = events[0].epoch;
+    assert_eq!(world.store.epoch(None).await, Ok(epoch));
+    for event in &events {
+        assert_eq!(world.store.epoch(Some(event)).await, Ok(epoch));
+    }
+    let stranger = LoggedEvent { epoch: Epoch(epoch.0 ^ 1), position: Position(99), ..events[0].clone() };
+    assert_eq!(world.store.epoch(Some(&stranger)).await, Ok(epoch), "of another history");
+    // One that the store has not come to, and one that is another under its number.
+    let ahead = LoggedEvent { position: Position(6), ..events[4].clone() };
+    let renewed = world.store.epoch(Some(&ahead)).await.expect("the store has an epoch");
+    assert_ne!(renewed, epoch);
+    assert_eq!(world.store.epoch(Some(&ahead)).await, Ok(renewed), "renewed once");
+    assert_eq!(world.store.number_events(9).await.expect("the store numbers")[0].epoch, renewed);
+    let other = LoggedEvent { epoch: renewed, ..LoggedEvent::clone(&events[1]) };
+    let other = LoggedEvent { position: Position(3), ..other };
+    assert_ne!(world.store.epoch(Some(&other)).await, Ok(renewed));
+    // What the janitor has taken away was there.
+    world.store.mark_published(Position(5)).await.expect("the store marks");
+    let what = Removable { keys_before: Millis(0), events_to: Position(4) };
+    world.store.remove_old(what, 100).await.expect("the store removes");
+    let epoch = world.store.epoch(None).await.expect("the store has an epoch");
+    let removed = LoggedEvent { epoch, ..events[2].clone() };
+    assert_eq!(world.store.epoch(Some(&removed)).await, Ok(epoch));
+}
+
+pub(super) async fn leases_run_out_or_are_given_up(store: Arc<dyn Store>) {
+    let (long, short) = (Duration::from_secs(600), Duration::from_millis(300));
+    assert_eq!(store.lease("worker", 7, long).await, Ok(vec![7]));
+    assert_eq!(store.lease("relay", 5, long).await, Ok(vec![5]), "roles have nothing to do with each other");
+    assert_eq!(store.lease("worker", 3, short).await, Ok(vec![3, 7]));
+    // Renewed before it runs out.
+    assert_eq!(store.lease("worker", 3, short).await, Ok(vec![3, 7]));
+    let gone = async {
+        while store.lease("worker", 7, long).await != Ok(vec![7]) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), gone).await.expect("a lease runs out");
+    assert_eq!(store.lease("worker", 9, long).await, Ok(vec![7, 9]));
+    assert_eq!(store.lease("worker", 7, Duration::ZERO).await, Ok(vec![9]));
 }

@@ -105,8 +105,8 @@ async fn ready(store: Arc<dyn Store>) -> (World, Epoch) {
     let command = Command::Tune { expected: None, settings, by: ChangedBy::Config };
     let key = CommandKey { key: (*b"tune").into(), fingerprint: [0; 16] };
     store.commit(&Request { actor: UserId::default(), key, command }).await.expect("the tuning changes");
-    let epoch = store.epoch().await.expect("the store has an epoch");
-    assert_eq!(store.epoch().await, Ok(epoch), "an epoch lasts");
+    let epoch = store.epoch(None).await.expect("the store has an epoch");
+    assert_eq!(store.epoch(None).await, Ok(epoch), "an epoch lasts");
     (World::new(store), epoch)
 }
 
@@ -116,7 +116,7 @@ pub(super) async fn an_import_is_right_and_a_new_epoch(store: Arc<dyn Store>) {
     imported.load_into(&world.store).await;
     let after = world.store.finish_import().await.expect("the import ends");
     assert_ne!(after, before);
-    assert_eq!(world.store.epoch().await, Ok(after));
+    assert_eq!(world.store.epoch(None).await, Ok(after));
     imported.check(&world).await;
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::{
-    ChangedBy, Command, CommandKey, Event, NumberedEvent, Outcome, Position, PostId, Rejection, Request,
+    ChangedBy, Command, CommandKey, Event, LoggedEvent, NumberedEvent, Outcome, Position, PostId, Rejection, Request,
     TuningSettings, UserId,
 };
 use crate::ports::{CommitError, Store, UserList};
@@ -108,7 +108,7 @@ impl World {
             let before = self.told.last().map_or(Position::ZERO, |told| told.position);
             assert!(events.len() <= 7 && events[0].position > before, "marked events come again: {events:?}");
             self.store.mark_published(last.position).await.expect("the store marks");
-            self.told.extend(events);
+            self.told.extend(events.iter().map(decoded));
         }
         let last = self.told.last().map_or(Position::ZERO, |told| told.position);
         assert_eq!(self.store.last_position().await, Ok(last));
@@ -157,6 +157,11 @@ impl World {
             }
         }
     }
+}
+
+/// An event of a store: of a form that is known.
+pub(super) fn decoded(event: &LoggedEvent) -> NumberedEvent {
+    event.decode().expect("a store keeps events as they were encoded")
 }
 
 /// An event without its audience, which is an estimate.

@@ -1,0 +1,1 @@
+//! The Log port over Apache Kafka.

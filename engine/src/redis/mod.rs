@@ -1,0 +1,1 @@
+//! The Shard port over Redis or Valkey.
