@@ -9,7 +9,8 @@ use tributary_engine::ports::Clock;
 use tributary_load::import::{self, Batches, Imported};
 use tributary_load::progress::grouped;
 use tributary_load::world::{Origin, Summary, World, made, tsv};
-use tributary_server::{assemble, config::Config};
+use tributary_server::config::Config;
+use tributary_server::{assemble, sync_tuning};
 
 use crate::{ImportArgs, WorldArgs};
 
@@ -68,7 +69,7 @@ async fn import_with_config(world: &World, args: &ImportArgs) -> Result<Imported
     let config = Config::load(Some(&args.config))?;
     let store = assemble::store(&config, Clock::System).await?;
     // The thresholds in force decide the channel of every post that is imported.
-    assemble::sync_tuning(&*store, config.tuning).await.context("putting the configured thresholds in force")?;
+    sync_tuning::on_store(&*store, config.tuning).await.context("putting the configured thresholds in force")?;
     import::import(&*store, world, Batches::default(), &mut || interrupted.load(Ordering::Relaxed)).await
 }
 

@@ -3,30 +3,52 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use tributary_engine::embedded::{EmbeddedLog, EmbeddedStore, ProcessShard};
-use tributary_engine::model::{ChangedBy, Command, CommandKey, Outcome, Request, Tuning, TuningSettings, UserId};
+use tributary_engine::model::Tuning;
 use tributary_engine::ports::{self, Clock};
 use tributary_engine::{CacheBytes, Engine, Options, Ports};
 
 use crate::config::{Config, Keys, Store, ToldTuning};
+use crate::http::SharedRates;
+use crate::sync_tuning;
 
-/// The name under which the store keeps what the configuration last said about the tuning.
-const TUNING_NOTE: &str = "config_tuning";
-
-/// The store of this configuration, for those who need no engine. One process has it open at a time.
+/// The store of this configuration, for those who need no engine.
 ///
 /// # Errors
 /// When it cannot be opened.
 pub async fn store(config: &Config, clock: Clock) -> Result<Arc<dyn ports::Store>> {
-    let Store::Embedded { path } = &config.store;
-    Ok(EmbeddedStore::open(path, clock)?)
+    Ok(services(config, clock).await?.store)
 }
 
-/// A running engine, with the store it runs on.
+/// Truth and events, for those who need no engine.
+pub struct Services {
+    /// Truth.
+    pub store: Arc<dyn ports::Store>,
+    /// The events.
+    pub log: Arc<dyn ports::Log>,
+}
+
+/// Store and log of this configuration.
+///
+/// # Errors
+/// When one of them cannot be opened.
+pub async fn services(config: &Config, clock: Clock) -> Result<Services> {
+    match &config.store {
+        Store::Embedded { path } => {
+            let store = EmbeddedStore::open(path, clock)?;
+            Ok(Services { store: store.clone(), log: Arc::new(EmbeddedLog::new(store)) })
+        }
+        Store::Postgres { .. } => bail!("not yet"),
+    }
+}
+
+/// A running engine, with what it runs on.
 pub struct Node {
     /// The engine.
     pub engine: Engine,
+    /// The rate limits that nodes share, where they do.
+    pub rates: Option<Arc<dyn SharedRates>>,
     store: Arc<dyn ports::Store>,
 }
 
@@ -37,17 +59,13 @@ impl Node {
     /// When something cannot be opened, or does not answer.
     pub async fn start(config: &Config, keys: &Keys) -> Result<Self> {
         let clock = Clock::System;
-        let Store::Embedded { path } = &config.store;
-        let store = EmbeddedStore::open(path, clock.clone())?;
+        let Services { store, log } = services(config, clock.clone()).await?;
         let (cache, shard_bytes) = share_windows(config.cache);
-        let ports = Ports {
-            store: store.clone(),
-            log: Arc::new(EmbeddedLog::new(store.clone())),
-            shard: Arc::new(ProcessShard::new(shard_bytes, clock.clone())),
-        };
+        let shard = Arc::new(ProcessShard::new(shard_bytes, clock.clone()));
+        let ports = Ports { store: store.clone(), log, shard };
         let options = Options { roles: config.roles, cache, cursor_key: keys.cursors, clock };
         let engine = Engine::start(ports, options).await.context("the engine cannot start")?;
-        Ok(Self { engine, store })
+        Ok(Self { engine, rates: None, store })
     }
 
     /// Makes a new version of the tuning where the configuration says something else than it last did.
@@ -55,58 +73,7 @@ impl Node {
     /// # Errors
     /// When the store does not answer. Trying again is harmless.
     pub async fn sync_tuning(&self, told: ToldTuning) -> Result<Option<Tuning>> {
-        let present = self.engine.tuning().await.context("the present tuning cannot be read")?;
-        sync(&*self.store, told, present.settings, async |settings| self.tune(settings).await).await
-    }
-
-    async fn tune(&self, settings: TuningSettings) -> Result<Tuning> {
-        let command = Command::Tune { expected: None, settings, by: ChangedBy::Config };
-        let nobody = UserId::default();
-        tuned(self.engine.execute(nobody, command, None).await?.outcome)
-    }
-}
-
-/// As [`Node::sync_tuning`], on a store that no node serves.
-///
-/// # Errors
-/// When the store does not answer. Trying again is harmless.
-pub async fn sync_tuning(store: &dyn ports::Store, told: ToldTuning) -> Result<Option<Tuning>> {
-    let present = store.tuning().await.context("the present tuning cannot be read")?;
-    let tune = async |settings| {
-        // A key that no client can send; once it is committed the version is another.
-        let key = format!("\0config after version {}", present.version).into_bytes().into();
-        let command = Command::Tune { expected: Some(present.version), settings, by: ChangedBy::Config };
-        let key = CommandKey { key, fingerprint: [0; 16] };
-        tuned(store.commit(&Request { actor: UserId::default(), key, command }).await?.outcome)
-    };
-    sync(store, told, present.settings, tune).await
-}
-
-async fn sync(
-    store: &dyn ports::Store,
-    told: ToldTuning,
-    present: TuningSettings,
-    tune: impl AsyncFnOnce(TuningSettings) -> Result<Tuning>,
-) -> Result<Option<Tuning>> {
-    let last: ToldTuning = match store.note(TUNING_NOTE).await? {
-        Some(note) => serde_json::from_str(&note).context("what the configuration last said cannot be read")?,
-        None => ToldTuning::default(),
-    };
-    let said = told.after(last);
-    if said == last {
-        return Ok(None);
-    }
-    let settings = told.applied(last, present);
-    let tuned = if settings == present { None } else { Some(tune(settings).await?) };
-    // Only now: an interrupted sync is repeated, and then finds the version already made.
-    store.set_note(TUNING_NOTE, &serde_json::to_string(&said)?).await?;
-    Ok(tuned)
-}
-
-fn tuned(outcome: Outcome) -> Result<Tuning> {
-    match outcome {
-        Outcome::Tuned(tuning) => Ok(tuning),
-        other => anyhow::bail!("tuning came to {other:?}"),
+        sync_tuning::on_node(&self.engine, &*self.store, told).await
     }
 }
 
@@ -114,4 +81,17 @@ fn tuned(outcome: Outcome) -> Result<Tuning> {
 fn share_windows(cache: CacheBytes) -> (CacheBytes, usize) {
     let half = cache.windows / 2;
     (CacheBytes { windows: cache.windows - half, ..cache }, usize::try_from(half).unwrap_or(usize::MAX))
+}
+
+pub async fn migrate(_: &Config) -> Result<String> {
+    bail!("not yet")
+}
+pub async fn shards_in_force(_: &Config) -> Result<String> {
+    bail!("not yet")
+}
+pub async fn plan_shards(_: &Config) -> Result<String> {
+    bail!("not yet")
+}
+pub async fn apply_shards(_: &Config) -> Result<String> {
+    bail!("not yet")
 }

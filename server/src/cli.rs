@@ -20,8 +20,24 @@ struct Cli {
 pub enum Command {
     /// Serve (the default): embedded on 127.0.0.1:8080 in ./data, where nothing else is said
     Serve(Serve),
+    /// Bring PostgreSQL's schema and Kafka's topics up to this version
+    Migrate(Migrate),
     /// Print the resolved configuration with secrets hidden, or every error in it
-    Check(Check),
+    Check(Configured),
+    /// Events that could not be applied
+    #[command(subcommand)]
+    Dead(Dead),
+    /// Which shard holds which share of the readers
+    #[command(subcommand)]
+    Shards(Shards),
+}
+
+/// What to bring up to this version.
+#[derive(Args, Debug)]
+pub struct Migrate {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
 }
 
 /// How to serve.
@@ -38,12 +54,59 @@ pub struct Serve {
     pub listen: Option<String>,
 }
 
-/// What to check.
+/// Which configuration.
 #[derive(Args, Debug)]
-pub struct Check {
+pub struct Configured {
     /// The configuration file
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+/// Which configuration, and how to print.
+#[derive(Args, Debug)]
+pub struct Printed {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to do with dead letters.
+#[derive(Subcommand, Debug)]
+pub enum Dead {
+    /// List them: epoch, number, reason and bytes
+    List(Printed),
+    /// Give events that this version can apply new numbers, and forget their letters
+    Replay(Chosen),
+    /// Forget them
+    Drop(Chosen),
+}
+
+/// Some of the dead letters.
+#[derive(Args, Debug)]
+pub struct Chosen {
+    /// How
+    #[command(flatten)]
+    pub printed: Printed,
+    /// Their numbers
+    #[arg(required_unless_present = "all", conflicts_with = "all", value_name = "NUMBER")]
+    pub numbers: Vec<u64>,
+    /// All of them
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// What to do with the map of slots.
+#[derive(Subcommand, Debug)]
+pub enum Shards {
+    /// Show the map in force
+    Show(Printed),
+    /// Show what the shards of the configuration would move
+    Plan(Printed),
+    /// Put the shards of the configuration in force
+    Apply(Printed),
 }
 
 /// Reads a command line, program name first.
@@ -68,7 +131,21 @@ mod tests {
         assert!(matches!(parsed("tributary"), Ok(Command::Serve(Serve { config: None, demo: false, listen: None }))));
         assert!(matches!(parsed("tributary --demo"), Ok(Command::Serve(Serve { demo: true, .. }))));
         assert!(matches!(parsed("tributary serve --demo"), Ok(Command::Serve(Serve { demo: true, .. }))));
-        assert!(matches!(parsed("tributary check --config a"), Ok(Command::Check(Check { config: Some(_) }))));
+        assert!(matches!(parsed("tributary check --config a"), Ok(Command::Check(Configured { config: Some(_) }))));
+    }
+
+    #[test]
+    fn dead_letters_are_chosen_by_number_or_all() {
+        let chosen = |line| match parsed(line) {
+            Ok(Command::Dead(Dead::Replay(chosen) | Dead::Drop(chosen))) => (chosen.numbers, chosen.all),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(chosen("tributary dead replay 5 70"), (vec![5, 70], false));
+        assert_eq!(chosen("tributary dead drop --all --json"), (vec![], true));
+        assert!(matches!(
+            parsed("tributary dead list --json"),
+            Ok(Command::Dead(Dead::List(Printed { json: true, .. })))
+        ));
     }
 
     #[test]
@@ -77,6 +154,12 @@ mod tests {
         assert_eq!(code("tributary --fast"), 2);
         assert_eq!(code("tributary dance"), 2);
         assert_eq!(code("tributary check --demo"), 2);
+        assert_eq!(code("tributary migrate"), 2);
+        assert_eq!(code("tributary dead"), 2);
+        assert_eq!(code("tributary dead drop"), 2);
+        assert_eq!(code("tributary dead drop --all 5"), 2);
+        assert_eq!(code("tributary dead replay five"), 2);
+        assert_eq!(code("tributary shards move"), 2);
         assert_eq!(code("tributary --help"), 0);
         assert_eq!(code("tributary --version"), 0);
     }

@@ -3,6 +3,9 @@
 pub mod assemble;
 pub mod cli;
 pub mod config;
+pub mod dead;
 pub mod demo;
 pub mod http;
+pub mod operate;
+pub mod sync_tuning;
 pub mod telemetry;

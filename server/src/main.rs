@@ -14,7 +14,7 @@ use tributary_server::assemble::Node;
 use tributary_server::cli::{self, Command};
 use tributary_server::config::{Config, Keys, Sources};
 use tributary_server::telemetry::{self, MetricsHandle};
-use tributary_server::{demo, http};
+use tributary_server::{demo, http, operate};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -28,6 +28,9 @@ fn main() -> ExitCode {
     let done = match cli::parse(std::env::args_os()) {
         Ok(Command::Check(check)) => print_config(&check),
         Ok(Command::Serve(how)) => serve(how),
+        Ok(Command::Migrate(how)) => operate::migrate(&how),
+        Ok(Command::Dead(what)) => operate::dead(what),
+        Ok(Command::Shards(what)) => operate::shards(&what),
         Err(usage) => {
             // Help and version come this way too. Whoever closed the pipe did not want to read them.
             let _ = usage.print();
@@ -43,7 +46,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn print_config(check: &cli::Check) -> Result<()> {
+fn print_config(check: &cli::Configured) -> Result<()> {
     let config = Config::load(check.config.as_deref())?;
     std::io::stdout().write_all(config.to_toml().as_bytes()).context("cannot print")
 }
@@ -87,8 +90,8 @@ async fn run(sources: &Sources, config: &Config, metrics: MetricsHandle) -> Resu
     let settings = http::Settings::new(config, if config.demo { demo_page } else { |_| None });
     let sampling = tokio::spawn(metrics.clone().sample_runtime());
     let render = move || metrics.render();
-    let engine = node.engine.clone();
-    tasks.spawn(async move { http::serve(settings, engine, render, &keys.tokens, listener, stopped).await });
+    let (engine, rates) = (node.engine.clone(), node.rates.clone());
+    tasks.spawn(async move { http::serve(settings, engine, render, &keys.tokens, rates, listener, stopped).await });
     info!("listening on http://{address}");
 
     let ended = loop {

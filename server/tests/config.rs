@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tributary_engine::model::Mode;
-use tributary_server::config::{Config, ConfigError, LogFormat, Origin, Sources, Store, ToldFlush, ToldHot};
+use tributary_server::config::{
+    Config, ConfigError, KafkaDriver, Log, LogFormat, Origin, PostgresUrl, Sources, Store, ToldFlush, ToldHot,
+};
 
 /// The sample of the documentation: every default, said.
 const SAMPLE: &str = r#"
@@ -115,13 +117,27 @@ fn each_mistake_is_named_with_its_key_and_its_reason() {
         ("[http]\ntrusted_proxies = ['10.0.0.0/64']", "http.trusted_proxies", "addresses or networks"),
         ("[http]\ncors_origins = ['https://a.example']", "http.cors_origins", "not served by this version"),
         ("[store]\nkind = 'mysql'", "store.kind", "must be one of \"embedded\", \"postgres\""),
-        ("[store]\nkind = 'postgres'", "store.kind", "\"postgres\" is not served by this version"),
+        ("[store]\nkind = 'postgres'\n[log]\nkind = 'kafka'", "store.url", "is missing"),
+        (
+            "[store]\nkind = 'postgres'\nurl = 'a'\nurl_file = 'b'\n[log]\nkind = 'kafka'",
+            "store.url_file",
+            "leave one of them out",
+        ),
+        ("[store]\nkind = 'postgres'\nurl = 'a'", "log.kind", "must be \"kafka\" with store.kind = \"postgres\""),
+        ("[store]\nkind = 'postgres'\nreplicas = ['a']", "store.replicas", "not served by this version"),
         ("[store]\nurl = 'postgres://a'", "store.url", "means something only with store.kind = \"postgres\""),
         ("[store]\npath = ''", "store.path", "must be a path"),
         ("[store]\npool_size = 0", "store.pool_size", "from 1 to 1000"),
-        ("[log]\nkind = 'kafka'", "log.kind", "\"kafka\" is not served by this version"),
+        ("[log]\nkind = 'kafka'", "log.kind", "must be \"embedded\" with store.kind = \"embedded\""),
+        ("[log]\nkind = 'pulsar'", "log.kind", "must be one of \"embedded\", \"kafka\""),
         ("[log]\ntopic = 'a'", "log.topic", "means something only with log.kind = \"kafka\""),
-        ("[[shard]]\nname = 'a'\nurl = 'redis://a'", "shard", "[[shard]] is not served by this version"),
+        ("[[shard]]\nname = 'a'\nurl = 'http://a'", "shard[0].url", "must begin with redis://"),
+        (
+            "[[shard]]\nname = 'a'\nurl = 'redis://a'\n[[shard]]\nname = 'a'\nurl = 'redis://b'",
+            "shard[1].name",
+            "two shards have this name",
+        ),
+        ("[[shard]]\nname = 'a'\nurl = 'redis://a'\nweight = 0", "shard[0].weight", "from 1 to 1000000"),
         ("[[shard]]\nname = 'a'\nurl = 'redis://a'\nweigth = 1", "shard[0].weigth", "the nearest is shard.weight"),
         ("[[shard]]\nname = 'a'", "shard[0].url", "is missing"),
         ("shard = 'a'", "shard", "must be a list of tables: [[shard]]"),
@@ -165,7 +181,8 @@ fn every_mistake_is_told_at_once_with_where_it_was_made() {
         "cache.ring_bytes (TRIBUTARY__CACHE__RING_BYTES): must be a whole number",
         "http.lissen (TRIBUTARY__HTTP__LISSEN): is not known; the nearest key is http.listen (TRIBUTARY__HTTP__LISTEN)",
         "shard (TRIBUTARY__SHARD): can be said in the file only: [[shard]]",
-        "store.kind (tributary.toml): \"postgres\" is not served",
+        "store.url (tributary.toml): is missing",
+        "log.kind (tributary.toml): must be \"kafka\"",
         "hot.leave_followers (tributary.toml): hot.leave_followers = 6 must not be above hot.enter_followers = 5",
     ];
     for line in expected {
@@ -234,6 +251,23 @@ fn paths_are_relative_to_the_files_folder_or_else_to_the_working_folder() {
 }
 
 #[test]
+fn a_node_among_many_is_told_where_its_services_are() {
+    let file = "[store]\nkind = 'postgres'\nurl_file = 'url'\npool_size = 3\n[log]\nkind = 'kafka'\nbrokers = ['a:1', 'b:2']\n\
+        driver = 'kafka'\n[[shard]]\nname = 'a'\nurl = 'redis://a'\n[[shard]]\nname = 'b'\nurl = 'redis://b'\nweight = 5";
+    let world = World::new(file);
+    let config = Config::resolve(&world.sources(&[("TRIBUTARY__LOG__PARTITIONS", "3")])).expect("good");
+    let url = PostgresUrl::InFile(world.folder.path().join("url"));
+    assert_eq!(config.store, Store::Postgres { url, pool_size: 3 });
+    let Log::Kafka(kafka) = &config.log else { panic!("{:?}", config.log) };
+    assert_eq!((&kafka.brokers[..], &*kafka.topic), (&["a:1".to_owned(), "b:2".to_owned()][..], "tributary-events"));
+    assert_eq!((kafka.partitions, kafka.driver), (3, KafkaDriver::RustKafka));
+    let shards: Vec<_> = config.shards.iter().map(|shard| (&*shard.name, &*shard.url, shard.weight)).collect();
+    assert_eq!(shards, [("a", "redis://a", 1), ("b", "redis://b", 5)]);
+    assert_eq!(config.auth.signing_key_file, world.folder.path().join("signing.key"));
+    assert!(!config.auth.dev_login, "open by default with the embedded store only");
+}
+
+#[test]
 fn dev_login_is_open_by_default_on_a_loopback_address_only() {
     assert!(resolved("[http]\nlisten = '[::1]:0'", &[]).auth.dev_login);
     assert!(!resolved("[http]\nlisten = '0.0.0.0:8080'", &[]).auth.dev_login);
@@ -275,12 +309,16 @@ fn errors_never_repeat_a_secret() {
         "[store]\nurl = 'postgres://u:hunter2@h/d'".to_owned(),
         "[store]\nurl = ['hunter2']".to_owned(),
         "[store]\nurl = hunter2".to_owned(),
-        "[[shard]]\nname = 'a'\nurl = 'redis://:hunter2@h'".to_owned(),
+        "[[shard]]\nname = 'a'\nurl = 'http://:hunter2@h'".to_owned(),
     ] {
         for error in errors(&file, &[]) {
             assert!(!error.to_string().contains(secret), "{error}");
         }
     }
+    let good = "[store]\nkind = 'postgres'\nurl = 'postgres://u:hunter2@h/d'\n[log]\nkind = 'kafka'\n\
+        [[shard]]\nname = 'a'\nurl = 'redis://:hunter2@h'";
+    let config = resolved(good, &[]);
+    assert!(!format!("{config:?}{}", config.to_toml()).contains(secret));
 }
 
 #[test]

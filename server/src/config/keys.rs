@@ -96,13 +96,13 @@ pub const KEYS: &[Key] = &[
     key("http.listen", Address, Some("127.0.0.1:8080")),
     key("http.cors_origins", Texts, Some("")).served(No),
     key("http.trusted_proxies", Networks, Some("")),
-    key("store.kind", Choice(&["embedded", "postgres"]), Some("embedded")).served(AllBut("postgres")),
+    key("store.kind", Choice(&["embedded", "postgres"]), Some("embedded")),
     key("store.path", Path, Some("data")).only_with("store.kind", "embedded"),
     key("store.url", Text, None).only_with("store.kind", "postgres").secret(),
     key("store.url_file", Path, None).only_with("store.kind", "postgres"),
     key("store.pool_size", Number(1, 1_000), Some("8")).only_with("store.kind", "postgres"),
-    key("store.replicas", Texts, Some("")).only_with("store.kind", "postgres").secret(),
-    key("log.kind", Choice(&["embedded", "kafka"]), Some("embedded")).served(AllBut("kafka")),
+    key("store.replicas", Texts, Some("")).only_with("store.kind", "postgres").secret().served(No),
+    key("log.kind", Choice(&["embedded", "kafka"]), Some("embedded")),
     key("log.brokers", Texts, Some("127.0.0.1:9092")).only_with("log.kind", "kafka"),
     key("log.topic", Text, Some("tributary-events")).only_with("log.kind", "kafka"),
     key("log.partitions", Number(1, 10_000), Some("12")).only_with("log.kind", "kafka"),
@@ -130,11 +130,13 @@ pub const KEYS: &[Key] = &[
     key("telemetry.otlp_endpoint", Text, None).served(No),
 ];
 
-/// A list of tables, such as `[[shard]]`. It can be said in the file only. None is served by this version.
+/// A list of tables, such as `[[shard]]`. It can be said in the file only.
 #[derive(Clone, Copy, Debug)]
 pub struct List {
     /// Its name.
     pub name: &'static str,
+    /// Whether this version can do it.
+    pub served: bool,
     /// The keys of one table; one without a default must be there.
     pub keys: &'static [Key],
 }
@@ -143,6 +145,7 @@ pub struct List {
 pub const LISTS: &[List] = &[
     List {
         name: "shard",
+        served: true,
         keys: &[
             key("name", Text, None),
             key("url", Text, None).secret(),
@@ -151,6 +154,7 @@ pub const LISTS: &[List] = &[
     },
     List {
         name: "auth.provider",
+        served: false,
         keys: &[
             key("name", Text, None),
             key("issuer", Text, None),

@@ -38,12 +38,15 @@ impl Sources {
     }
 }
 
+/// One table of a list: the value of each key that was said in it, and the defaults of the others.
+pub type Item = BTreeMap<&'static str, toml::Value>;
+
 /// What was said.
 pub struct Said {
     /// The value of each key that was said, and where.
     pub values: BTreeMap<&'static str, (toml::Value, Origin)>,
     /// Lists of tables that were said, and where.
-    pub lists: Vec<(&'static str, Origin)>,
+    pub lists: Vec<(&'static List, Vec<Item>, Origin)>,
     /// What could not be understood.
     pub errors: Vec<ConfigError>,
     /// What relative paths are relative to.
@@ -114,16 +117,19 @@ impl Said {
         let Some(items) = value.as_array().filter(|_| is_tables(value)) else {
             return self.refuse(list.name, origin.clone(), format!("must be a list of tables: [[{}]]", list.name));
         };
-        self.lists.push((list.name, origin.clone()));
+        let mut read = Vec::with_capacity(items.len());
         for (n, item) in items.iter().filter_map(toml::Value::as_table).enumerate() {
+            let default = |key: &keys::Key| Some((key.name, key.kind.read_text(key.default?).ok()?));
+            let mut values: Item = list.keys.iter().filter_map(default).collect();
             for (leaf, value) in item {
                 let name = format!("{}[{n}].{leaf}", list.name);
                 match list.keys.iter().find(|key| key.name == leaf) {
-                    Some(key) => {
-                        if let Err(reason) = key.kind.read_toml(value) {
-                            self.refuse(name, origin.clone(), reason);
+                    Some(key) => match key.kind.read_toml(value) {
+                        Ok(value) => {
+                            values.insert(key.name, value);
                         }
-                    }
+                        Err(reason) => self.refuse(name, origin.clone(), reason),
+                    },
                     None => {
                         let like = keys::nearest(leaf, list.keys.iter().map(|key| key.name));
                         self.refuse(name, origin.clone(), format!("is not known; the nearest is {}.{like}", list.name));
@@ -133,7 +139,9 @@ impl Said {
             for key in list.keys.iter().filter(|key| key.default.is_none() && !item.contains_key(key.name)) {
                 self.refuse(format!("{}[{n}].{}", list.name, key.name), origin.clone(), "is missing");
             }
+            read.push(values);
         }
+        self.lists.push((list, read, origin.clone()));
     }
 
     fn read_variable(&mut self, variable: &str, text: &str) {

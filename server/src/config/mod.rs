@@ -35,6 +35,10 @@ pub struct Config {
     pub http: Http,
     /// Where truth is kept.
     pub store: Store,
+    /// Where events go.
+    pub log: Log,
+    /// The nodes that hold windows; none: this process.
+    pub shards: Vec<ShardNode>,
     /// Bytes of each cache.
     pub cache: CacheBytes,
     /// Who may come in, and how.
@@ -67,6 +71,76 @@ pub enum Store {
         /// The folder; made where it is missing.
         path: PathBuf,
     },
+    /// In PostgreSQL.
+    Postgres {
+        /// Its address.
+        url: PostgresUrl,
+        /// Connections at the most.
+        pool_size: usize,
+    },
+}
+
+/// The address of PostgreSQL, which may hold a password.
+#[derive(Clone, PartialEq, Eq)]
+pub enum PostgresUrl {
+    /// Said in the configuration.
+    Said(String),
+    /// In this file.
+    InFile(PathBuf),
+}
+
+impl std::fmt::Debug for PostgresUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PostgresUrl(secret)")
+    }
+}
+
+/// Where events go.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Log {
+    /// Into the store's own table.
+    Embedded,
+    /// Into a topic of Kafka.
+    Kafka(Kafka),
+}
+
+/// A topic of Kafka.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Kafka {
+    /// Brokers to ask first, as `host:port`.
+    pub brokers: Vec<String>,
+    /// The topic's name.
+    pub topic: String,
+    /// Partitions that the topic has.
+    pub partitions: u32,
+    /// The client library.
+    pub driver: KafkaDriver,
+}
+
+/// A client library of Kafka.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KafkaDriver {
+    /// librdkafka.
+    Rdkafka,
+    /// rust-kafka, for brokers up to 3.9.
+    RustKafka,
+}
+
+/// A node that holds windows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ShardNode {
+    /// Its name; no two have the same.
+    pub name: String,
+    /// Its address, which may hold a password.
+    pub url: String,
+    /// Its share of the readers, in proportion to the others'.
+    pub weight: u32,
+}
+
+impl std::fmt::Debug for ShardNode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ShardNode").field("name", &self.name).field("weight", &self.weight).finish_non_exhaustive()
+    }
 }
 
 /// Who may come in, and how.
@@ -132,6 +206,6 @@ impl Config {
 
     /// Every setting in effect, as a configuration file in which secrets are hidden.
     pub fn to_toml(&self) -> String {
-        print::to_toml(&self.settings)
+        print::to_toml(&self.settings, &self.shards)
     }
 }

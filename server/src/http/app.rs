@@ -1,8 +1,10 @@
 //! What every request of a process shares.
 
+use std::sync::Arc;
+
 use tributary_engine::Engine;
 
-use super::limits::Limits;
+use super::limits::{Limits, SharedRates};
 use super::settings::Settings;
 use super::tokens::Tokens;
 
@@ -21,15 +23,16 @@ pub struct App {
 }
 
 impl App {
-    /// `token_key` is the same on all nodes.
+    /// `token_key` is the same on all nodes; `rates`: what they share of the limits.
     pub fn new(
         settings: Settings,
         engine: Engine,
         token_key: &[u8; 32],
         metrics: impl Fn() -> String + Send + Sync + 'static,
+        rates: Option<Arc<dyn SharedRates>>,
     ) -> Self {
         let tokens = Tokens::new(token_key, &settings);
-        let limits = Limits::new(settings.requests_per_second, settings.posts_per_minute);
+        let limits = Limits::new(settings.requests_per_second, settings.posts_per_minute, rates);
         Self { engine, settings, tokens, limits, metrics: Box::new(metrics) }
     }
 }

@@ -11,10 +11,10 @@ use super::request;
 use super::tokens::{Caller, TokenError};
 
 /// Whoever the token names.
-pub fn caller(app: &App, headers: &HeaderMap, address: IpAddr) -> Result<Caller, Fault> {
+pub async fn caller(app: &App, headers: &HeaderMap, address: IpAddr) -> Result<Caller, Fault> {
     match token(headers).and_then(|token| verified(app, token)) {
-        Ok(caller) => app.limits.user(caller.id).map(|()| caller),
-        Err(fault) => app.limits.address(address).and(Err(fault)),
+        Ok(caller) => app.limits.user(caller.id).await.map(|()| caller),
+        Err(fault) => app.limits.address(address).await.and(Err(fault)),
     }
 }
 

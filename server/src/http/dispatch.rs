@@ -55,22 +55,22 @@ async fn answered(inbound: Inbound) -> Result<Answer, Fault> {
     request::bounded_head(request.uri(), request.headers())?;
     let address = address::caller(peer, request.headers(), &app.settings.trusted_proxies);
     let Some((resource, id)) = found.filter(|(resource, _)| app.settings.api || resource.is_probe()) else {
-        app.limits.address(address)?;
+        app.limits.address(address).await?;
         return page(&app, &request);
     };
     let Some(door) = resource.door(request.method()) else {
-        app.limits.address(address)?;
+        app.limits.address(address).await?;
         return Err(Fault::method(&resource.allow));
     };
     let admitted = match door {
         Door::Probe(handler) => Admitted::Anybody(handler),
         Door::Guest(handler) => {
-            app.limits.address(address)?;
+            app.limits.address(address).await?;
             Admitted::Anybody(handler)
         }
-        Door::User(handler) => Admitted::Caller(handler, auth::caller(&app, request.headers(), address)?),
+        Door::User(handler) => Admitted::Caller(handler, auth::caller(&app, request.headers(), address).await?),
         Door::Operator(handler) => {
-            let caller = auth::caller(&app, request.headers(), address)?;
+            let caller = auth::caller(&app, request.headers(), address).await?;
             Admitted::Caller(handler, auth::operator(caller)?)
         }
     };

@@ -27,18 +27,21 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tributary_engine::Engine;
 
+pub use limits::SharedRates;
 pub use settings::{Asset, Bounds, Settings};
 
 /// Serves on `listener` until `shutdown` turns true; then stops accepting, finishes what is in flight within
-/// its bounds, and returns. `token_key` is the same on all nodes; `metrics` renders Prometheus text.
+/// its bounds, and returns. `token_key` is the same on all nodes; `rates`: what they share of the rate limits;
+/// `metrics` renders Prometheus text.
 pub async fn serve(
     settings: Settings,
     engine: Engine,
     metrics: impl Fn() -> String + Send + Sync + 'static,
     token_key: &[u8; 32],
+    rates: Option<Arc<dyn SharedRates>>,
     listener: TcpListener,
     shutdown: watch::Receiver<bool>,
 ) {
-    let app = Arc::new(app::App::new(settings, engine, token_key, metrics));
+    let app = Arc::new(app::App::new(settings, engine, token_key, metrics, rates));
     server::run(app, listener, shutdown).await;
 }

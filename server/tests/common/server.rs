@@ -92,8 +92,16 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let (handle, served) = (MetricsHandle::install().unwrap(), engine.clone());
         let serving = tokio::spawn(async move {
-            tributary_server::http::serve(settings, served, move || handle.render(), &TOKEN_KEY, listener, stopped)
-                .await;
+            tributary_server::http::serve(
+                settings,
+                served,
+                move || handle.render(),
+                &TOKEN_KEY,
+                None,
+                listener,
+                stopped,
+            )
+            .await;
         });
         Self { address, engine, folder, stop, serving }
     }

@@ -22,7 +22,7 @@ struct NewPost {
 pub async fn publish(call: Call, caller: Caller) -> Result<Answer, Fault> {
     let NewPost { text } = request::json(&call.parts, &call.body)?;
     let text = checked(text)?;
-    call.app.limits.post(caller.id)?;
+    call.app.limits.post(caller.id).await?;
     command(call, caller, Command::Publish { text }).await
 }
 
