@@ -78,6 +78,30 @@ pub const LEASE_TTL: Duration = Duration::from_secs(6);
 /// How often it is renewed.
 pub const LEASE_RENEW_EVERY: Duration = Duration::from_secs(1);
 
+/// Connections to one Redis for reads and sets, and again for appends: each carries many calls at a time.
+pub const REDIS_CONNECTIONS: u32 = 3;
+/// A connection to Redis that takes longer to make is given up.
+pub const REDIS_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// A Redis that takes longer to answer a read or a set has failed. Below [`SHARD_TIMEOUT`], so that it is counted
+/// before the caller has gone.
+pub const REDIS_TIMEOUT: Duration = Duration::from_millis(200);
+/// A pipeline of appends that takes longer has failed.
+pub const REDIS_APPEND_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a node that starts waits for a Redis before it goes on without.
+pub const REDIS_START_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a request waits for a rate limit that is shared through Redis.
+pub const SHARED_RATE_TIMEOUT: Duration = Duration::from_millis(5);
+/// Appends in one pipeline at the most.
+pub const PIPELINE_COMMANDS: usize = 2_000;
+/// Bytes of one pipeline, about.
+pub const PIPELINE_BYTES: usize = 1024 * 1024;
+/// Failures in a row after which a Redis is no longer asked.
+pub const BREAKER_FAILURES: u32 = 3;
+/// First pause between two probes of a Redis that failed; doubled each time.
+pub const PROBE_FIRST: Duration = Duration::from_millis(50);
+/// Longest pause between two probes.
+pub const PROBE_MAX: Duration = Duration::from_secs(1);
+
 /// Smallest ring an operator may configure, in bytes.
 pub const RING_BYTES_MIN: usize = 64 * 1024;
 /// Largest ring: its indices must stay apart in 32 bits.
@@ -91,4 +115,10 @@ const _: () = assert!(ROUND_RING_SHARE >= 4, "windows must be able to fall behin
 const _: () = assert!(WINDOW_STRING_BYTES >= 4 * 10 * WINDOW_ENTRIES, "a full window and its segments fit");
 const _: () = assert!(TEXT_CHARS * 4 * 6 < BODY_BYTES, "the longest text fits, even \\u-escaped");
 const _: () = assert!(3 * LEASE_RENEW_EVERY.as_millis() < LEASE_TTL.as_millis(), "a lease outlives a lost renewal");
+const _: () = assert!(REDIS_TIMEOUT.as_millis() < SHARD_TIMEOUT.as_millis(), "a failure is counted");
+const _: () =
+    assert!(2 * REDIS_APPEND_TIMEOUT.as_millis() < APPEND_TIMEOUT.as_millis(), "one dead shard is waited out");
+const _: () = assert!(REDIS_CONNECT_TIMEOUT.as_millis() < REDIS_START_TIMEOUT.as_millis());
+const _: () = assert!(PIPELINE_BYTES >= 2 * WINDOW_STRING_BYTES, "any segment fits a pipeline");
+const _: () = assert!(BREAKER_FAILURES > 0 && PROBE_FIRST.as_millis() < PROBE_MAX.as_millis());
 const _: () = assert!(RETRY_FIRST.as_millis() < RETRY_MAX.as_millis());
