@@ -71,6 +71,18 @@ pub const RELAY_POLL: Duration = Duration::from_millis(250);
 
 /// How long a node that starts waits for the log to give more, before it asks the store.
 pub const LOG_WAIT: Duration = Duration::from_secs(10);
+/// How long a reader of the log waits for a number that is missing while later ones are there.
+pub const LOG_GAP_WAIT: Duration = Duration::from_secs(1);
+/// How long publishing to the log, and any question to it, may take.
+pub const LOG_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the log may take to show that it can be reached.
+pub const LOG_REACH_TIMEOUT: Duration = Duration::from_secs(1);
+/// Questions to the log that wait for an answer at the same time; one more waits for its turn.
+pub const LOG_QUESTIONS: usize = 8;
+/// How often a dead letter that nobody waits for is tried, before it is only warned of.
+pub const BURY_TRIES: u32 = 5;
+/// How long the log keeps events.
+pub const LOG_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// How often a node asks the store whether its history is still the one that the node knows.
 pub const EPOCH_CHECK_EVERY: Duration = Duration::from_millis(250);
 /// How long a worker's lease on its share of the readers lasts.
@@ -121,4 +133,7 @@ const _: () =
 const _: () = assert!(REDIS_CONNECT_TIMEOUT.as_millis() < REDIS_START_TIMEOUT.as_millis());
 const _: () = assert!(PIPELINE_BYTES >= 2 * WINDOW_STRING_BYTES, "any segment fits a pipeline");
 const _: () = assert!(BREAKER_FAILURES > 0 && PROBE_FIRST.as_millis() < PROBE_MAX.as_millis());
+const _: () = assert!(LOG_REACH_TIMEOUT.as_millis() < LOG_TIMEOUT.as_millis());
+const _: () = assert!(LOG_GAP_WAIT.as_millis() < LOG_WAIT.as_millis(), "a node that starts hears of a gap");
+const _: () = assert!(LOG_TIMEOUT.as_millis() < LOG_WAIT.as_millis(), "and of an unreachable log");
 const _: () = assert!(RETRY_FIRST.as_millis() < RETRY_MAX.as_millis());
