@@ -7,5 +7,6 @@ pub mod dead;
 pub mod demo;
 pub mod http;
 pub mod operate;
+pub mod slot_map;
 pub mod sync_tuning;
 pub mod telemetry;

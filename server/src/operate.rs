@@ -87,8 +87,8 @@ pub fn shards(what: &Shards) -> Result<()> {
     let told = run(async {
         match what {
             Shards::Show(_) => assemble::shards_in_force(&config).await,
-            Shards::Plan(_) => assemble::plan_shards(&config).await,
-            Shards::Apply(_) => assemble::apply_shards(&config).await,
+            Shards::Plan(_) => assemble::change_shards(&config, false).await,
+            Shards::Apply(_) => assemble::change_shards(&config, true).await,
         }
     })?;
     print(printed, &told, || told.to_string())

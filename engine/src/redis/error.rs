@@ -101,8 +101,8 @@ pub enum OpenError {
     /// A prefix that could not be told from what stands behind it.
     #[error("the key prefix {0:?} must be 1 to 32 of the characters A-Z a-z 0-9 _ - .")]
     KeyPrefix(String),
-    /// A map of other shards.
-    #[error("the slot map of version {version} has the shards {map}, the configuration has {configured}")]
+    /// A map with a shard that is not configured.
+    #[error("[[shard]]: the slot map of version {version} has the shards {map}, the configuration has {configured}")]
     Names {
         /// The map's version.
         version: u64,

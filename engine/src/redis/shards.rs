@@ -15,7 +15,7 @@ use super::append::{LANES, lane};
 use super::error::{NodeError, OpenError};
 use super::keys::Keys;
 use super::node::{NodeOptions, RedisNode};
-use super::slots::SlotMap;
+use super::slots::{Share, SlotMap};
 use crate::limits::{WINDOW_STRING_BYTES, WINDOW_TTL};
 use crate::model::UserId;
 use crate::ports::{SegmentBatch, Shard, ShardError, ShardState};
@@ -25,7 +25,7 @@ const REMOVE_KEYS: usize = 1_000;
 
 /// Windows on Redis or Valkey servers.
 pub struct RedisShards {
-    /// In the order of their names, which is that of a map's shards.
+    /// In the order of their names.
     nodes: Vec<Arc<RedisNode>>,
     routing: RwLock<Arc<Routing>>,
 }
@@ -33,11 +33,12 @@ pub struct RedisShards {
 /// A map with what follows from it.
 struct Routing {
     map: SlotMap,
+    /// For each slot the place of its owner among the servers.
     owners: Vec<u16>,
 }
 
 impl RedisShards {
-    /// Opens the servers, whose names must be those of the map. Keys stand under `key_prefix`, so that several
+    /// Opens the servers; the map's shards must be among them. Keys stand under `key_prefix`, so that several
     /// installations share a server. One that does not answer is not an error: it is down, and asked until it is up.
     /// Takes two seconds at the most.
     ///
@@ -68,7 +69,7 @@ impl RedisShards {
     /// Goes by another map from now on.
     ///
     /// # Errors
-    /// Its shards are not those that were opened. The old map stays.
+    /// One of its shards was not opened. The old map stays.
     pub fn set_map(&self, map: SlotMap) -> Result<(), OpenError> {
         let routing = Arc::new(route(&self.nodes, map)?);
         tracing::info!(version = routing.map.version(), "a slot map was taken over");
@@ -102,16 +103,21 @@ impl Routing {
     }
 }
 
+/// The map's shards must be among the servers. A server that no map names holds nothing: it is there to be put into the
+/// next one, or was taken out of the last.
 fn route(nodes: &[Arc<RedisNode>], map: SlotMap) -> Result<Routing, OpenError> {
-    if nodes.iter().map(|node| &node.name).ne(map.shards().iter().map(|share| &share.name)) {
+    let place =
+        |share: &Share| nodes.binary_search_by(|node| node.name.cmp(&share.name)).ok().map(|place| place as u16);
+    let Some(places) = map.shards().iter().map(place).collect::<Option<Vec<u16>>>() else {
         let list = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         return Err(OpenError::Names {
             version: map.version(),
             map: list(map.shards().iter().map(|share| &*share.name).collect()),
             configured: list(nodes.iter().map(|node| &*node.name).collect()),
         });
-    }
-    Ok(Routing { owners: map.owners(), map })
+    };
+    let owners = map.owners().into_iter().map(|owner| places[usize::from(owner)]).collect();
+    Ok(Routing { map, owners })
 }
 
 fn named(node: &RedisNode, error: &NodeError) -> ShardError {

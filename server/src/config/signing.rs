@@ -20,6 +20,8 @@ pub struct Keys {
     pub tokens: [u8; 32],
     /// Signs cursors and `fresh` tokens.
     pub cursors: [u8; 32],
+    /// Tells whether two nodes have the same key, and nothing of the key.
+    pub fingerprint: String,
 }
 
 impl Keys {
@@ -30,7 +32,12 @@ impl Keys {
     pub fn load(config: &Config) -> Result<Self> {
         let path = &config.auth.signing_key_file;
         let key = signing_key(path).with_context(|| format!("auth.signing_key_file: {}", path.display()))?;
-        Ok(Self { tokens: derive(&key, b"tributary access tokens"), cursors: derive(&key, b"tributary cursors") })
+        let fingerprint = derive(&key, b"tributary fingerprint");
+        Ok(Self {
+            tokens: derive(&key, b"tributary access tokens"),
+            cursors: derive(&key, b"tributary cursors"),
+            fingerprint: URL_SAFE_NO_PAD.encode(&fingerprint[..16]),
+        })
     }
 }
 
