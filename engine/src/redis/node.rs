@@ -15,6 +15,8 @@ use crate::limits::{PROBE_FIRST, PROBE_MAX, REDIS_CONNECT_TIMEOUT, REDIS_START_T
 /// Steps of a search for foreign keys at the most: a hundred thousand keys, a tenth of a second of the server's.
 const SEARCH_STEPS: usize = 100;
 const SEARCH_KEYS: usize = 1_000;
+/// Keys under our prefix that are looked at: a stranger's show early.
+const SEARCH_LOOKED_AT: usize = 100;
 
 /// A server's name and address.
 #[derive(Clone)]
@@ -185,24 +187,21 @@ impl RedisNode {
             let error = NodeError::from(error);
             return Err(if let NodeError::Refused(text) = error { NodeError::TooOld(text) } else { error });
         }
-        let (mut cursor, pattern) = (0_u64, self.keys.all());
+        let (mut cursor, pattern, mut looked_at) = (0_u64, self.keys.all(), 0);
         for _ in 0..SEARCH_STEPS {
             let mut scan = cmd("SCAN");
             scan.arg(cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(SEARCH_KEYS);
             let (next, keys): (u64, Vec<Vec<u8>>) = scan.query_async(&mut line).await?;
-            let mut types = pipe();
-            for key in &keys {
-                types.cmd("TYPE").arg(key);
-            }
-            let types: Vec<String> = types.query_async(&mut line).await?;
-            for (key, kind) in keys.iter().zip(&types) {
+            for key in keys.iter().take(SEARCH_LOOKED_AT - looked_at) {
+                looked_at += 1;
+                let kind: String = cmd("TYPE").arg(key).query_async(&mut line).await?;
                 let ours = self.keys.reader(key).is_some() || self.keys.is_rate(key) || *key == marker.as_bytes();
                 if kind != "none" && (kind != "string" || !ours) {
                     return Err(NodeError::Foreign(format!("{:?}, a {kind}", String::from_utf8_lossy(key))));
                 }
             }
             cursor = next;
-            if cursor == 0 {
+            if cursor == 0 || looked_at == SEARCH_LOOKED_AT {
                 break;
             }
         }
