@@ -30,6 +30,8 @@ pub(super) fn config(brokers: &[String]) -> ClientConfig {
     // A broker that is back is noticed at once; the default waits up to 10 s.
     config.set("reconnect.backoff.ms", "50");
     config.set("reconnect.backoff.max.ms", "500");
+    // Otherwise it forgets all brokers once none answers, and takes half a minute to find partitions again.
+    config.set("metadata.recovery.strategy", "none");
     config
 }
 

@@ -74,7 +74,15 @@ impl RustConsumer {
         });
         drop(fetches);
         self.topic = topic;
-        for response in fetched? {
+        let fetched = fetched?;
+        let answers = fetched.iter().flat_map(|response| response.topics()).map(|topic| topic.partitions().len());
+        if answers.sum::<usize>() < wanted.len() {
+            // The library leaves out what has no leader, at once and without a word, for as long as it is not told to
+            // look for one: a new client does.
+            self.client = None;
+            return Err(unavailable("reading from Kafka", "a partition has no leader"));
+        }
+        for response in fetched {
             for part in response.topics().iter().flat_map(|topic| topic.partitions()) {
                 let partition = part.partition() as u32;
                 let messages = part.data().map_err(|error| self.refused(&error))?.messages();
