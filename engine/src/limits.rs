@@ -78,6 +78,17 @@ pub const LEASE_TTL: Duration = Duration::from_secs(6);
 /// How often it is renewed.
 pub const LEASE_RENEW_EVERY: Duration = Duration::from_secs(1);
 
+/// How long connecting to a service takes at the most.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a request waits for a connection that others use.
+pub const POOL_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a statement waits for the rows that others have locked.
+pub const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
+/// How often a transaction that others got in the way of is run.
+pub const TRANSACTION_ATTEMPTS: usize = 20;
+/// How long a batch of a bulk import takes at the most.
+pub const IMPORT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+
 /// Smallest ring an operator may configure, in bytes.
 pub const RING_BYTES_MIN: usize = 64 * 1024;
 /// Largest ring: its indices must stay apart in 32 bits.
@@ -92,3 +103,4 @@ const _: () = assert!(WINDOW_STRING_BYTES >= 4 * 10 * WINDOW_ENTRIES, "a full wi
 const _: () = assert!(TEXT_CHARS * 4 * 6 < BODY_BYTES, "the longest text fits, even \\u-escaped");
 const _: () = assert!(3 * LEASE_RENEW_EVERY.as_millis() < LEASE_TTL.as_millis(), "a lease outlives a lost renewal");
 const _: () = assert!(RETRY_FIRST.as_millis() < RETRY_MAX.as_millis());
+const _: () = assert!(LOCK_TIMEOUT.as_millis() < LOAD_TIMEOUT.as_millis(), "who waits for a lock is told so");
