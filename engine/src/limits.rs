@@ -113,6 +113,16 @@ pub const BREAKER_FAILURES: u32 = 3;
 pub const PROBE_FIRST: Duration = Duration::from_millis(50);
 /// Longest pause between two probes.
 pub const PROBE_MAX: Duration = Duration::from_secs(1);
+/// How long connecting to a service takes at the most.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a request waits for a connection that others use.
+pub const POOL_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a statement waits for the rows that others have locked.
+pub const LOCK_TIMEOUT: Duration = Duration::from_secs(3);
+/// How often a transaction that others got in the way of is run.
+pub const TRANSACTION_ATTEMPTS: usize = 20;
+/// How long a batch of a bulk import takes at the most.
+pub const IMPORT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
 /// Smallest ring an operator may configure, in bytes.
 pub const RING_BYTES_MIN: usize = 64 * 1024;
@@ -137,3 +147,4 @@ const _: () = assert!(LOG_REACH_TIMEOUT.as_millis() < LOG_TIMEOUT.as_millis());
 const _: () = assert!(LOG_GAP_WAIT.as_millis() < LOG_WAIT.as_millis(), "a node that starts hears of a gap");
 const _: () = assert!(LOG_TIMEOUT.as_millis() < LOG_WAIT.as_millis(), "and of an unreachable log");
 const _: () = assert!(RETRY_FIRST.as_millis() < RETRY_MAX.as_millis());
+const _: () = assert!(LOCK_TIMEOUT.as_millis() < LOAD_TIMEOUT.as_millis(), "who waits for a lock is told so");
