@@ -229,7 +229,9 @@ async fn run(folder: &Path) -> Result<()> {
         "| rounds | deliveries a turn | flush, M/s | raw APPEND, M/s | ratio | entries a segment | flush, M a Redis CPU-second | raw |"
     );
     println!("|---|---|---|---|---|---|---|---|");
-    for case in [Case::by_pairs(&graph, PAIRS), Case::by_event(&graph, PAIRS_SMALL)] {
+    let cases =
+        [Case::by_pairs(&graph, PAIRS), Case::by_age(&graph, PAIRS_SMALL), Case::by_event(&graph, PAIRS_SMALL)];
+    for case in cases {
         measure(&mut arms, &graph, &keys, &case).await?;
     }
     weigh(&arms, &graph, &keys, &windows).await
