@@ -2,24 +2,25 @@
 //!
 //! `TRIBUTARY_TEST_REDIS` names servers, of which the first is used: its keys are DELETED. `TRACE_DIR` names the world,
 //! as in `flush.rs`. Every reader has a window. Arms take turns, chunk by chunk, on the same readers; before each chunk
-//! (not timed) windows are fills again. The other arm knows every follower beforehand and appends 6 bytes for each
-//! (reader, post), a thousand to a pipeline, four pipelines under way. The median of the turns' ratios counts.
+//! (not timed) windows are fills again. The other arm knows every follower beforehand, and appends 6 bytes for each
+//! (reader, post) without ever waiting for an answer. The median of the turns' ratios counts.
 
 #![allow(clippy::print_stdout, reason = "a bench prints")]
 
 mod compaction;
 
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use compaction::{Case, EPOCH, Graph, compact, events, load, spread, world};
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, InfoDict, Pipeline};
+use redis::{Cmd, InfoDict};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tributary_engine::embedded::EmbeddedStore;
 use tributary_engine::limits::WINDOW_ENTRIES;
 use tributary_engine::model::{ChangedBy, Position, SlotRange, Tuning, TuningSettings};
@@ -41,8 +42,8 @@ const RING_BYTES: usize = 64 * 1024 * 1024;
 const PREFIX: &str = "bench";
 /// Bytes of an entry, as the bare arm has them.
 const ENTRY: [u8; 6] = [7; 6];
-const PIPELINE: usize = 1_000;
-const UNDER_WAY: usize = 4;
+/// Bytes that the bare arm writes at a time.
+const BUFFER_BYTES: usize = 1 << 16;
 
 struct Arms {
     flush: Flush,
@@ -50,7 +51,9 @@ struct Arms {
     tuning: watch::Sender<Tuning>,
     position: Position,
     fills: Vec<Vec<u8>>,
-    raw: MultiplexedConnection,
+    /// For questions.
+    server: MultiplexedConnection,
+    raw: Raw,
 }
 
 impl Arms {
@@ -72,29 +75,6 @@ impl Arms {
         Ok(begun.elapsed())
     }
 
-    async fn raw(&self, graph: &Graph, keys: &[Vec<u8>], rounds: &[Range<usize>]) -> Result<Duration> {
-        let begun = Instant::now();
-        let (mut sending, mut pipeline) = (JoinSet::new(), Pipeline::with_capacity(PIPELINE));
-        for &(_, author) in rounds.iter().flat_map(|round| &graph.posts[round.clone()]) {
-            for &reader in &graph.audiences[author as usize] {
-                pipeline.cmd("APPEND").arg(&keys[reader as usize]).arg(&ENTRY[..]);
-                if pipeline.len() == PIPELINE {
-                    if sending.len() == UNDER_WAY {
-                        sending.join_next().await.context("one is under way")???;
-                    }
-                    let (full, mut raw) =
-                        (std::mem::replace(&mut pipeline, Pipeline::with_capacity(PIPELINE)), self.raw.clone());
-                    sending.spawn(async move { full.query_async::<Vec<u64>>(&mut raw).await.map(drop) });
-                }
-            }
-        }
-        pipeline.query_async::<Vec<u64>>(&mut self.raw.clone()).await?;
-        while let Some(sent) = sending.join_next().await {
-            sent??;
-        }
-        Ok(begun.elapsed())
-    }
-
     /// Checks that windows begin with what was delivered.
     async fn check(&self, graph: &Graph, rounds: &[Range<usize>]) -> Result<()> {
         let mut delivered = vec![Vec::new(); graph.readers.len()];
@@ -112,9 +92,74 @@ impl Arms {
 
     /// Seconds of the processor that the server has used.
     async fn server_seconds(&self) -> Result<f64> {
-        let info: InfoDict = redis::cmd("INFO").arg("cpu").query_async(&mut self.raw.clone()).await?;
+        let info: InfoDict = redis::cmd("INFO").arg("cpu").query_async(&mut self.server.clone()).await?;
         let used = |name| info.get::<f64>(name).with_context(|| format!("INFO has {name}"));
         Ok(used("used_cpu_user")? + used("used_cpu_sys")?)
+    }
+}
+
+/// The bare arm: commands are written by hand into one buffer by this thread, replies counted by another. No client can
+/// do it with less.
+struct Raw {
+    commands: TcpStream,
+    /// Told how many replies to wait for; tells when they have come.
+    expect: mpsc::Sender<u64>,
+    come: mpsc::Receiver<io::Result<()>>,
+}
+
+impl Raw {
+    fn connect(address: &str) -> Result<Self> {
+        let commands = TcpStream::connect(address)?;
+        commands.set_nodelay(true)?;
+        let mut replies = commands.try_clone()?;
+        let (expect, expected) = mpsc::channel::<u64>();
+        let (told, come) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut buffer = vec![0; 1 << 16];
+            for mut left in expected {
+                let counted = loop {
+                    if left == 0 {
+                        break Ok(());
+                    }
+                    match replies.read(&mut buffer) {
+                        // Each reply is a number and ends its line.
+                        Ok(some) if some > 0 => {
+                            left =
+                                left.saturating_sub(buffer[..some].iter().filter(|byte| **byte == b'\n').count() as u64)
+                        }
+                        Ok(_) => break Err(io::ErrorKind::UnexpectedEof.into()),
+                        Err(error) => break Err(error),
+                    }
+                };
+                if told.send(counted).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Self { commands, expect, come })
+    }
+
+    fn append(&mut self, graph: &Graph, keys: &[Vec<u8>], rounds: &[Range<usize>]) -> Result<Duration> {
+        let begun = Instant::now();
+        self.expect.send(rounds.iter().map(|round| graph.pairs(round.clone())).sum())?;
+        let mut buffer = Vec::with_capacity(2 * BUFFER_BYTES);
+        for &(_, author) in rounds.iter().flat_map(|round| &graph.posts[round.clone()]) {
+            for &reader in &graph.audiences[author as usize] {
+                let key = &keys[reader as usize];
+                write!(buffer, "*3\r\n$6\r\nAPPEND\r\n${}\r\n", key.len())?;
+                buffer.extend_from_slice(key);
+                buffer.extend_from_slice(b"\r\n$6\r\n");
+                buffer.extend_from_slice(&ENTRY);
+                buffer.extend_from_slice(b"\r\n");
+                if buffer.len() >= BUFFER_BYTES {
+                    self.commands.write_all(&buffer)?;
+                    buffer.clear();
+                }
+            }
+        }
+        self.commands.write_all(&buffer)?;
+        self.come.recv()??;
+        Ok(begun.elapsed())
     }
 }
 
@@ -136,7 +181,7 @@ async fn measure(arms: &mut Arms, graph: &Graph, keys: &[Vec<u8>], case: &Case) 
             }
             arms.reset(graph).await?;
             let again = arms.server_seconds().await?;
-            b += arms.raw(graph, keys, rounds).await?;
+            b += arms.raw.append(graph, keys, rounds)?;
             let end = arms.server_seconds().await?;
             if turn > 0 {
                 our_cpu += middle - start;
@@ -170,7 +215,7 @@ async fn weigh(arms: &Arms, graph: &Graph, keys: &[Vec<u8>], windows: &[Window])
     for (key, _) in keys.iter().zip(windows).filter(|(_, window)| window.entries.len() == WINDOW_ENTRIES) {
         let mut usage = Cmd::new();
         usage.arg("MEMORY").arg("USAGE").arg(key);
-        bytes += usage.query_async::<u64>(&mut arms.raw.clone()).await?;
+        bytes += usage.query_async::<u64>(&mut arms.server.clone()).await?;
         count += 1;
     }
     let entries = (count * WINDOW_ENTRIES as u64).max(1) as f64;
@@ -187,8 +232,10 @@ async fn run(folder: &Path) -> Result<()> {
         return Ok(());
     };
     let url = servers.split(',').next().context("a server")?.to_owned();
-    let raw = redis::Client::open(url.as_str())?.get_multiplexed_async_connection().await?;
-    redis::cmd("FLUSHDB").exec_async(&mut raw.clone()).await?;
+    let client = redis::Client::open(url.as_str())?;
+    let server = client.get_multiplexed_async_connection().await?;
+    redis::cmd("FLUSHDB").exec_async(&mut server.clone()).await?;
+    let raw = Raw::connect(&client.get_connection_info().addr().to_string())?;
     let store = EmbeddedStore::open(&folder.join("store"), Clock::System)?;
     let graph = load(&world(folder)?, &*store).await?;
     let windows = graph.windows(graph.newest(PAIRS));
@@ -214,11 +261,11 @@ async fn run(folder: &Path) -> Result<()> {
     let share = watch::Sender::new(SlotRange::ALL).subscribe();
     let flush = Flush::new(store, shards.clone(), EPOCH, share, tuned, RING_BYTES / BYTES_PER_ENTRY, Position::ZERO);
     let fills = windows.iter().map(fill).collect();
-    let mut arms = Arms { flush, shards, tuning, position: Position::ZERO, fills, raw };
+    let mut arms = Arms { flush, shards, tuning, position: Position::ZERO, fills, server, raw };
     // As the adapter names them: both arms append to the same strings.
     let keys: Vec<Vec<u8>> = graph.readers.iter().map(|reader| format!("{PREFIX}:w:{reader}").into_bytes()).collect();
     arms.reset(&graph).await?;
-    let known: u64 = redis::cmd("EXISTS").arg(&keys).query_async(&mut arms.raw.clone()).await?;
+    let known: u64 = redis::cmd("EXISTS").arg(&keys).query_async(&mut arms.server.clone()).await?;
     ensure!(
         known == keys.len() as u64,
         "the adapter names {} of {} windows otherwise",
@@ -229,8 +276,7 @@ async fn run(folder: &Path) -> Result<()> {
         "| rounds | deliveries a turn | flush, M/s | raw APPEND, M/s | ratio | entries a segment | flush, M a Redis CPU-second | raw |"
     );
     println!("|---|---|---|---|---|---|---|---|");
-    let cases =
-        [Case::by_pairs(&graph, PAIRS), Case::by_age(&graph, PAIRS_SMALL), Case::by_event(&graph, PAIRS_SMALL)];
+    let cases = [Case::by_pairs(&graph, PAIRS), Case::by_age(&graph, PAIRS_SMALL), Case::by_event(&graph, PAIRS_SMALL)];
     for case in cases {
         measure(&mut arms, &graph, &keys, &case).await?;
     }
