@@ -77,10 +77,7 @@ impl RustConsumer {
         let fetched = fetched?;
         let answers = fetched.iter().flat_map(|response| response.topics()).map(|topic| topic.partitions().len());
         if answers.sum::<usize>() < wanted.len() {
-            // The library leaves out what has no leader, at once and without a word, for as long as it is not told to
-            // look for one: a new client does.
-            self.client = None;
-            return Err(unavailable("reading from Kafka", "a partition has no leader"));
+            return Err(self.no_leader("reading from Kafka"));
         }
         for response in fetched {
             for part in response.topics().iter().flat_map(|topic| topic.partitions()) {
@@ -97,6 +94,13 @@ impl RustConsumer {
             }
         }
         Ok(())
+    }
+
+    /// The library leaves out partitions that have no leader, without a word, and never looks for one: a new client
+    /// does.
+    fn no_leader(&mut self, doing: &str) -> ReadError {
+        self.client = None;
+        unavailable(doing, "a partition has no leader")
     }
 
     /// A partition's error. Another broker may lead it now, which a new client learns.
@@ -119,23 +123,15 @@ impl Consumer for RustConsumer {
 
     fn bounds(&mut self, topic: &str, partitions: u32) -> Result<Vec<Range<i64>>, ReadError> {
         let doing = "asking Kafka for offsets";
-        let mut bounds = vec![0..-1; partitions as usize];
-        self.with(doing, |client| {
-            let mut each = |which, set: fn(&mut Range<i64>, i64)| {
-                for told in client.fetch_topic_offsets(topic, which)? {
-                    bounds.get_mut(told.partition as usize).into_iter().for_each(|bound| set(bound, told.offset));
-                }
-                Ok(())
+        let (first, next) = self.with(doing, |client| {
+            let mut ask = |which| -> Result<BTreeMap<i32, i64>, Error> {
+                let told = client.fetch_topic_offsets(topic, which)?;
+                Ok(told.into_iter().map(|told| (told.partition, told.offset)).collect())
             };
-            each(FetchOffset::Earliest, |bound, offset| bound.start = offset)?;
-            each(FetchOffset::Latest, |bound, offset| bound.end = offset)
+            Ok((ask(FetchOffset::Earliest)?, ask(FetchOffset::Latest)?))
         })?;
-        if let Some(partition) = bounds.iter().position(|bounds| bounds.end < 0) {
-            // Without a leader at the moment.
-            self.client = None;
-            return Err(unavailable(doing, format_args!("none for partition {partition} of {topic}")));
-        }
-        Ok(bounds)
+        let bounds = (0..partitions as i32).map(|partition| Some(*first.get(&partition)?..*next.get(&partition)?));
+        bounds.collect::<Option<Vec<_>>>().ok_or_else(|| self.no_leader(doing))
     }
 
     fn start(&mut self, topic: &str, from: &[(u32, i64)]) -> Result<(), ReadError> {
