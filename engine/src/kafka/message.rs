@@ -7,10 +7,32 @@ use crate::model::{Epoch, LoggedEvent, Position};
 const VERSION: u8 = 0xE1;
 const HEADER_BYTES: usize = 1 + 8 + 8;
 
-/// The partition of event `number`. So each holds numbers that are P apart, and the next number tells where it will
-/// be.
+/// So many consecutive numbers go to one partition, before the next gets as many. One by one would spread them as
+/// well, but a client library sends a request for each partition that it has something for: a relay's batch of ten
+/// events was ten requests, and a reader heard of them in as many answers.
+pub(super) const STRIPE: u64 = 64;
+
+/// The partition of event `number`: so the next number tells where it will be.
 pub(super) fn partition(number: u64, partitions: u32) -> u32 {
-    (number % u64::from(partitions)) as u32
+    (number / STRIPE % u64::from(partitions)) as u32
+}
+
+/// The first number above `after` in a partition.
+pub(super) fn first_above(after: u64, of: u32, partitions: u32) -> u64 {
+    let lowest = after + 1;
+    let stripes = (of + partitions - partition(lowest, partitions)) % partitions;
+    if stripes == 0 { lowest } else { (lowest / STRIPE + u64::from(stripes)) * STRIPE }
+}
+
+/// The number before this one in its partition; 0 when it is the first.
+pub(super) fn before(number: u64, partitions: u32) -> u64 {
+    let back = if number.is_multiple_of(STRIPE) { STRIPE * u64::from(partitions - 1) + 1 } else { 1 };
+    number.saturating_sub(back)
+}
+
+/// Messages in one partition, at the most, of so many consecutive numbers.
+pub(super) fn share(numbers: u64, partitions: u32) -> i64 {
+    i64::try_from((numbers / (STRIPE * u64::from(partitions)) + 1) * STRIPE).unwrap_or(i64::MAX)
 }
 
 /// The value of an event's message.
@@ -46,6 +68,21 @@ mod tests {
         fn every_event_survives_its_message(epoch: u64, number: u64, bytes in prop::collection::vec(any::<u8>(), 0..40)) {
             let event = LoggedEvent { epoch: Epoch(epoch), position: Position(number), bytes: bytes.into() };
             prop_assert_eq!(decode(&encode(&event)), Some(event));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_of_a_partition_follow_each_other(after in 0..2_000u64, partitions in 1..6u32, of in 0..6u32) {
+            let of = of % partitions;
+            let here = |number: &u64| partition(*number, partitions) == of;
+            let first = (after + 1..).find(here).unwrap();
+            prop_assert_eq!(first_above(after, of, partitions), first);
+            prop_assert_eq!(before(first, partitions), (1..first).rev().find(here).unwrap_or(0));
+            for numbers in [1, 63, 64, 65, 500] {
+                let most = (after..after + numbers).filter(here).count() as i64;
+                prop_assert!(most <= share(numbers, partitions));
+            }
         }
     }
 

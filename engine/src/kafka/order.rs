@@ -70,7 +70,7 @@ impl Order {
     /// The partitions to read: that of the next number first.
     pub fn wanted(&self) -> Vec<u32> {
         let count = self.partitions.len() as u32;
-        let numbers = (1..=u64::from(count)).map(|n| self.position.wrapping_add(n));
+        let numbers = (0..u64::from(count)).map(|n| self.position + 1 + n * message::STRIPE);
         let in_need = numbers.map(|number| message::partition(number, count));
         in_need.filter(|&partition| self.partitions[partition as usize].early < EARLY_MAX).collect()
     }
@@ -167,21 +167,22 @@ mod tests {
     fn a_partition_that_is_far_ahead_is_not_wanted_until_the_others_have_come() {
         let mut order = Order::new(EPOCH, Position(0), 3);
         let now = Instant::now();
-        assert_eq!(order.wanted(), [1, 2, 0]);
-        (0..EARLY_MAX as u64).for_each(|n| order.put(event(2 + 3 * n), now));
-        assert_eq!(order.wanted(), [1, 0]);
-        order.put(event(1), now);
-        assert_eq!(numbers(&order.run(now)), [1, 2]);
         assert_eq!(order.wanted(), [0, 1, 2]);
+        let second = (64..).filter(|&number| message::partition(number, 3) == 1).take(EARLY_MAX);
+        second.for_each(|number| order.put(event(number), now));
+        assert_eq!(order.wanted(), [0, 2]);
+        (1..64).for_each(|number| order.put(event(number), now));
+        assert_eq!(numbers(&order.run(now)), (1..128).collect::<Vec<_>>());
+        assert_eq!(order.wanted(), [2, 0, 1]);
     }
 
     #[test]
     fn a_number_whose_partition_was_not_read_to_its_end_is_waited_for_longer() {
-        let mut order = Order::new(EPOCH, Position(0), 3);
+        let mut order = Order::new(EPOCH, Position(63), 3);
         let now = Instant::now();
-        order.put(event(3), now);
+        order.put(event(130), now);
         assert_eq!(order.run(now + LOG_GAP_WAIT), []);
-        assert_eq!(numbers(&order.run(now + LOG_WAIT)), [3]);
+        assert_eq!(numbers(&order.run(now + LOG_WAIT)), [130]);
     }
 
     #[test]

@@ -18,7 +18,10 @@ use super::driver::{Consumer, Got, Producer, ReadError, Record};
 use crate::limits::LOG_TIMEOUT;
 use crate::ports::LogError;
 
-/// Bytes fetched from a partition at a time. A message that is longer could never be read.
+/// Bytes fetched from a partition at the first time: a look at one message should not cost megabytes, which the
+/// broker must also convert for this library.
+const FIRST_FETCH_BYTES: i32 = 64 << 10;
+/// Bytes fetched at a time at the most. A message that is longer could never be read.
 const FETCH_BYTES: i32 = 3 << 20;
 
 fn connect(brokers: &[String]) -> Result<KafkaClient, Error> {
@@ -40,11 +43,13 @@ pub(super) struct RustConsumer {
     topic: String,
     /// The next offset of each partition that is read.
     next: BTreeMap<u32, i64>,
+    /// Bytes to fetch of each next.
+    fetch_bytes: i32,
 }
 
 impl RustConsumer {
     pub fn new(brokers: &[String]) -> Self {
-        Self { brokers: brokers.to_vec(), client: None, topic: String::new(), next: BTreeMap::new() }
+        Self { brokers: brokers.to_vec(), client: None, topic: String::new(), next: BTreeMap::new(), fetch_bytes: 0 }
     }
 
     /// Does something with a client, which is gone if that fails.
@@ -60,12 +65,12 @@ impl RustConsumer {
 
     /// Fetches once from these partitions.
     fn fetch(&mut self, wanted: &[u32], wait: Duration, got: &mut Vec<Got>) -> Result<(), ReadError> {
+        let bytes = self.fetch_bytes;
+        self.fetch_bytes = bytes.saturating_mul(2).min(FETCH_BYTES);
         let topic = std::mem::take(&mut self.topic);
         let from = wanted.iter().filter_map(|partition| Some((*partition, *self.next.get(partition)?)));
         let fetches: Vec<_> = from
-            .map(|(partition, offset)| {
-                FetchPartition::new(&topic, partition as i32, offset).with_max_bytes(FETCH_BYTES)
-            })
+            .map(|(partition, offset)| FetchPartition::new(&topic, partition as i32, offset).with_max_bytes(bytes))
             .collect();
         let fetched = self.with("reading from Kafka", |client| {
             client.set_fetch_max_wait_time(wait)?;
@@ -77,16 +82,16 @@ impl RustConsumer {
         let fetched = fetched?;
         let answers = fetched.iter().flat_map(|response| response.topics()).map(|topic| topic.partitions().len());
         if answers.sum::<usize>() < wanted.len() {
-            // The library leaves out what has no leader, at once and without a word, for as long as it is not told to
-            // look for one: a new client does.
-            self.client = None;
-            return Err(unavailable("reading from Kafka", "a partition has no leader"));
+            return Err(self.no_leader("reading from Kafka"));
         }
         for response in fetched {
             for part in response.topics().iter().flat_map(|topic| topic.partitions()) {
                 let partition = part.partition() as u32;
-                let messages = part.data().map_err(|error| self.refused(&error))?.messages();
-                if messages.is_empty() {
+                let data = part.data().map_err(|error| self.refused(&error))?;
+                let messages = data.messages();
+                let behind = self.next.get(&partition).is_some_and(|next| *next < data.highwatermark_offset());
+                // A message that is longer than what was fetched comes with the next, larger fetch.
+                if messages.is_empty() && (!behind || bytes == FETCH_BYTES) {
                     got.push(Got::End { partition });
                 }
                 for message in messages {
@@ -97,6 +102,13 @@ impl RustConsumer {
             }
         }
         Ok(())
+    }
+
+    /// The library leaves out partitions that have no leader, without a word, and never looks for one: a new client
+    /// does.
+    fn no_leader(&mut self, doing: &str) -> ReadError {
+        self.client = None;
+        unavailable(doing, "a partition has no leader")
     }
 
     /// A partition's error. Another broker may lead it now, which a new client learns.
@@ -119,28 +131,21 @@ impl Consumer for RustConsumer {
 
     fn bounds(&mut self, topic: &str, partitions: u32) -> Result<Vec<Range<i64>>, ReadError> {
         let doing = "asking Kafka for offsets";
-        let mut bounds = vec![0..-1; partitions as usize];
-        self.with(doing, |client| {
-            let mut each = |which, set: fn(&mut Range<i64>, i64)| {
-                for told in client.fetch_topic_offsets(topic, which)? {
-                    bounds.get_mut(told.partition as usize).into_iter().for_each(|bound| set(bound, told.offset));
-                }
-                Ok(())
+        let (first, next) = self.with(doing, |client| {
+            let mut ask = |which| -> Result<BTreeMap<i32, i64>, Error> {
+                let told = client.fetch_topic_offsets(topic, which)?;
+                Ok(told.into_iter().map(|told| (told.partition, told.offset)).collect())
             };
-            each(FetchOffset::Earliest, |bound, offset| bound.start = offset)?;
-            each(FetchOffset::Latest, |bound, offset| bound.end = offset)
+            Ok((ask(FetchOffset::Earliest)?, ask(FetchOffset::Latest)?))
         })?;
-        if let Some(partition) = bounds.iter().position(|bounds| bounds.end < 0) {
-            // Without a leader at the moment.
-            self.client = None;
-            return Err(unavailable(doing, format_args!("none for partition {partition} of {topic}")));
-        }
-        Ok(bounds)
+        let bounds = (0..partitions as i32).map(|partition| Some(*first.get(&partition)?..*next.get(&partition)?));
+        bounds.collect::<Option<Vec<_>>>().ok_or_else(|| self.no_leader(doing))
     }
 
     fn start(&mut self, topic: &str, from: &[(u32, i64)]) -> Result<(), ReadError> {
         topic.clone_into(&mut self.topic);
         self.next = from.iter().copied().collect();
+        self.fetch_bytes = FIRST_FETCH_BYTES;
         Ok(())
     }
 

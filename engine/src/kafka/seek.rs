@@ -1,6 +1,6 @@
 //! Where a reader begins in each partition: behind no message that it needs, and not far before.
 //!
-//! A partition holds rising numbers, P apart, but for batches that were published again and for older histories. So
+//! A partition holds rising numbers, but for batches that were published again and for older histories. So
 //! the search jumps back from the end by as many messages as the numbers say, until it finds a number that is not
 //! wanted any more, or another history. One such witness is not enough: a relay that was held up may have published
 //! a batch late, behind much newer ones. Two that lie further apart than a batch is long cannot both be of one batch.
@@ -19,7 +19,7 @@ const POLL: Duration = Duration::from_millis(50);
 
 /// Messages of one published batch in one partition at the most.
 pub(super) fn batch_messages(partitions: u32) -> i64 {
-    (EVENTS_BATCH / partitions as usize + 1) as i64
+    message::share(EVENTS_BATCH as u64, partitions)
 }
 
 /// What a look at an offset showed.
@@ -50,8 +50,7 @@ struct Search {
     after: u64,
     /// The first number above `after` that belongs into this partition.
     first: u64,
-    /// How far apart the partition's numbers are.
-    apart: u64,
+    partitions: u32,
     batch: i64,
     at: i64,
     /// Witnesses so far that everything needed comes later.
@@ -62,11 +61,9 @@ struct Search {
 
 impl Search {
     fn new(kept: Range<i64>, after: Position, partition: u32, partitions: u32) -> Self {
-        let apart = u64::from(partitions);
-        let lowest = after.0 + 1;
-        let first = lowest + (u64::from(partition) + apart - lowest % apart) % apart;
+        let first = message::first_above(after.0, partition, partitions);
         let batch = batch_messages(partitions);
-        Self { at: kept.end, kept, after: after.0, first, apart, batch, witnesses: 0, blind: batch }
+        Self { at: kept.end, kept, after: after.0, first, partitions, batch, witnesses: 0, blind: batch }
     }
 
     fn begin(&mut self) -> Step {
@@ -87,12 +84,12 @@ impl Search {
         match seen {
             // At offset 0 nothing was trimmed: the log never had what is before.
             Seen::Number(number) if at_start && number > self.first && self.kept.start > 0 => {
-                Step::Trimmed(number - self.apart)
+                Step::Trimmed(message::before(number, self.partitions))
             }
             Seen::Number(number) if number > self.after => {
                 self.witnesses = 0;
-                let behind = (number - self.after) / self.apart;
-                self.back(i64::try_from(behind).unwrap_or(i64::MAX).saturating_add(self.batch))
+                let behind = message::share(number - self.after, self.partitions);
+                self.back(behind.saturating_add(self.batch))
             }
             Seen::Number(_) | Seen::OtherEpoch => {
                 self.witnesses += 1;
@@ -259,16 +256,21 @@ mod tests {
                 }
                 Step::Trimmed(oldest) => {
                     prop_assert!(trimmed > 0 && oldest > after);
-                    prop_assert!(log[trimmed] == Seen::Number(oldest + u64::from(partitions)));
+                    prop_assert!(log[trimmed] == Seen::Number(message::first_above(oldest, partition, partitions)));
                 }
                 Step::Look(_) => unreachable!(),
             }
         }
     }
 
+    /// A log of so many messages in the last of three partitions.
+    fn long(messages: usize) -> Vec<Seen> {
+        (1..).filter(|&number| message::partition(number, 3) == 2).map(Seen::Number).take(messages).collect()
+    }
+
     #[test]
     fn a_long_log_takes_few_looks_and_little_reading() {
-        let log: Vec<Seen> = (0..1_000_000).map(|n| Seen::Number(3 * n + 2)).collect();
+        let log = long(1_000_000);
         for after in [0, 1, 1_000, 1_500_000, 2_999_000, 3_000_000] {
             let (step, looks) = search(&log, 0, after, 2, 3);
             let Step::Begin(offset) = step else { panic!("{step:?}") };
@@ -279,12 +281,15 @@ mod tests {
 
     #[test]
     fn what_is_no_longer_kept_is_told() {
-        let log: Vec<Seen> = (0..100).map(|n| Seen::Number(3 * n + 2)).collect();
-        // The 10th message is number 32.
-        assert_eq!(search(&log, 10, 28, 2, 3).0, Step::Trimmed(29));
-        assert_eq!(search(&log, 10, 29, 2, 3).0, Step::Begin(10));
-        assert_eq!(search(&log, 10, 31, 2, 3).0, Step::Begin(10));
-        assert_eq!(search(&log, 10, 500, 2, 3).0, Step::Begin(10));
+        let log = long(100);
+        // The first 64 are numbers 128 to 191; then come 320 and more.
+        assert_eq!(log[64], Seen::Number(320));
+        assert_eq!(search(&log, 10, 100, 2, 3).0, Step::Trimmed(137));
+        assert_eq!(search(&log, 10, 137, 2, 3).0, Step::Begin(10));
+        assert_eq!(search(&log, 64, 190, 2, 3).0, Step::Trimmed(191));
+        for after in [191, 250, 319, 320, 5_000] {
+            assert_eq!(search(&log, 64, after, 2, 3).0, Step::Begin(64));
+        }
         // Nothing was trimmed: the log never had what is missing.
         assert_eq!(search(&log[10..], 0, 5, 2, 3).0, Step::Begin(0));
     }

@@ -24,15 +24,27 @@ pub(super) fn read(
     consumer: &mut dyn Consumer,
     topic: &str,
     ranges: &[Range<i64>],
-    mut each: impl FnMut(Entry),
+    each: impl FnMut(Entry),
 ) -> Result<(), ReadError> {
     let numbered = || (0..).zip(ranges).filter(|(_, range)| !range.is_empty());
     let from: Vec<(u32, i64)> = numbered().map(|(partition, range)| (partition, range.start)).collect();
-    let mut wanted: Vec<u32> = from.iter().map(|(partition, _)| *partition).collect();
+    let wanted: Vec<u32> = from.iter().map(|(partition, _)| *partition).collect();
     if wanted.is_empty() {
         return Ok(());
     }
     consumer.start(topic, &from)?;
+    let read = read_to_end(consumer, topic, ranges, wanted, each);
+    // A consumer that is kept for the next question does not go on fetching.
+    read.and_then(|()| consumer.start(topic, &[]))
+}
+
+fn read_to_end(
+    consumer: &mut dyn Consumer,
+    topic: &str,
+    ranges: &[Range<i64>],
+    mut wanted: Vec<u32>,
+    mut each: impl FnMut(Entry),
+) -> Result<(), ReadError> {
     let (mut got, mut heard) = (Vec::new(), Instant::now());
     while !wanted.is_empty() {
         consumer.poll(&wanted, POLL, &mut got)?;

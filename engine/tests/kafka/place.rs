@@ -37,7 +37,7 @@ pub fn places() -> Vec<Place> {
 /// The brokers that a variable names.
 pub fn place(variable: &str, driver: Driver) -> Option<Place> {
     let Ok(brokers) = std::env::var(variable) else {
-        println!("skipped: {variable} is not set");
+        eprintln!("skipped: {variable} is not set");
         return None;
     };
     Some(Place { brokers: brokers.split(',').map(str::to_owned).collect(), driver, topics: RefCell::default() })

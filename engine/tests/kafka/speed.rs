@@ -85,6 +85,7 @@ async fn publishing_and_following() {
         let begun = Instant::now();
         log.newest(EPOCH).await.unwrap().unwrap();
         println!("{name}: newest in {:?}", begun.elapsed());
+        tokio::time::sleep(Duration::from_millis(100)).await;
         let begun = Instant::now();
         log.reach().await.unwrap();
         println!("{name}: reached in {:?}", begun.elapsed());
