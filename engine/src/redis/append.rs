@@ -106,7 +106,7 @@ mod tests {
         assert_eq!(lengths(&[]), [0; 0]);
         assert_eq!(lengths(&[&small, &large, &large, &small]), [1, 1, 1, 1]);
         assert_eq!(lengths(&vec![&small[..]; 2 * PIPELINE_COMMANDS + 1]), [PIPELINE_COMMANDS, PIPELINE_COMMANDS, 1]);
-        assert_eq!(lengths(&vec![&[][..]; 5]), [5]);
+        assert_eq!(lengths(&[&[][..]; 5]), [5]);
     }
 
     #[test]
