@@ -64,13 +64,14 @@ pub(super) fn renew_epoch(w: &mut Writing<'_>, known: Epoch) -> Result<Epoch, Fa
 
 /// Every dead letter.
 pub(super) fn dead_letters(t: &ReadTransaction) -> Result<Vec<DeadLetter>, Fault> {
-    let letter = |row: Result<_, redb::StorageError>| {
-        let (key, value): (redb::AccessGuard<'_, (u64, u64)>, redb::AccessGuard<'_, (&str, &[u8])>) = row?;
+    let mut letters = Vec::new();
+    for row in t.open_table(DEAD_LETTERS)?.iter()? {
+        let (key, value) = row?;
         let ((epoch, number), (reason, bytes)) = (key.value(), value.value());
         let event = LoggedEvent { epoch: Epoch(epoch), position: Position(number), bytes: bytes.into() };
-        Ok(DeadLetter { event, reason: reason.into() })
-    };
-    t.open_table(DEAD_LETTERS)?.iter()?.map(letter).collect()
+        letters.push(DeadLetter { event, reason: reason.into() });
+    }
+    Ok(letters)
 }
 
 /// Removes up to `limit` rows that nobody needs: keys by age, then events up to a number that is published.
