@@ -59,7 +59,7 @@ const PUT_FOLLOWS: &str = "WITH edges AS (
         GROUP BY id),
     counted AS (
         UPDATE users SET following = users.following + new.following, followers = users.followers + new.followers,
-        hot = users.followers + new.followers >= CASE WHEN users.hot THEN $2 ELSE $1 END
+        hot = users.followers + new.followers >= CASE WHEN users.hot THEN $2::bigint ELSE $1::bigint END
         FROM new WHERE users.shard = ((new.id >> 12) & 1023)::smallint AND users.id = new.id RETURNING 1)
     SELECT (SELECT count(*) FROM new), (SELECT count(*) FROM counted)";
 const UNKNOWN_USER: &str = "SELECT id FROM (
@@ -70,10 +70,10 @@ const STAGED_POSTS: &str = "CREATE TEMPORARY TABLE IF NOT EXISTS staged_posts
     (shard smallint, id bigint, author bigint, text text) ON COMMIT DELETE ROWS";
 const COPY_POSTS: &str = "COPY staged_posts FROM STDIN (FORMAT binary)";
 /// The authors' heat under the present tuning.
-const HEAT: &str = "UPDATE users SET hot = followers >= CASE WHEN hot THEN $2 ELSE $1 END
+const HEAT: &str = "UPDATE users SET hot = followers >= CASE WHEN hot THEN $2::bigint ELSE $1::bigint END
     FROM (SELECT DISTINCT shard, author FROM staged_posts) AS named
     WHERE users.shard = named.shard AND users.id = named.author
-    AND hot <> (followers >= CASE WHEN hot THEN $2 ELSE $1 END)";
+    AND hot <> (followers >= CASE WHEN hot THEN $2::bigint ELSE $1::bigint END)";
 /// How many were staged, and how many written.
 const PUT_POSTS: &str = "WITH written AS (
         INSERT INTO posts (shard, id, author, pull, text)

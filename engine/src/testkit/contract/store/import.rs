@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::stamps::late_view;
 use super::world::World;
 use crate::model::{
     ChangedBy, Channel, Command, CommandKey, Epoch, Handle, Millis, PostId, Request, SlotRange, TuningSettings, UserId,
@@ -82,8 +83,7 @@ impl Imported {
             assert_eq!(world.list(*id, UserList::Followers, 2).await.len() as u64, self.followers_of(n));
             assert_eq!(world.home(*id, true, 9).await, self.home(n));
             assert_eq!(world.home(*id, false, 9).await, self.home(n));
-            let view = world.store.view(*id).await.expect("the store gives a view");
-            assert!(view.follows.iter().all(|follow| follow.stamp < view.stamp), "{view:?}");
+            assert_eq!(late_view(world, *id).await.follows.len(), self.followed_by(n).len());
             let author = world.store.author(*id).await.expect("the store reads").expect("was imported");
             let hot = if n == HOT { Channel::Pull } else { Channel::Push };
             assert_eq!((author.followers, author.channel()), (self.followers_of(n), hot));

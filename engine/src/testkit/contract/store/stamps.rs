@@ -27,6 +27,12 @@ async fn view_after(world: &World, reader: UserId, stamp: impl Fn(&FollowView) -
     tokio::time::timeout(Duration::from_secs(30), later).await.expect("stamps of reads rise over acknowledged changes")
 }
 
+/// A view that is later than every follow in it.
+pub(super) async fn late_view(world: &World, reader: UserId) -> FollowView {
+    let newest = |view: &FollowView| view.follows.iter().map(|follow| follow.stamp).max().unwrap_or_default();
+    view_after(world, reader, newest).await
+}
+
 fn stamp_of(view: &FollowView, followee: UserId) -> Stamp {
     let follow = view.follows.iter().find(|follow| follow.followee == followee);
     follow.expect("an acknowledged follow is in the view").stamp
