@@ -61,8 +61,10 @@ pub const LIST_BLOCKS: &str =
 /// The newest posts that a reader likes: shard, reader, at the most.
 pub const LIKES: &str = "SELECT post FROM likes WHERE shard = $1 AND liker = $2 ORDER BY post DESC LIMIT $3";
 
-/// Which of these posts a reader likes: shard, reader, posts.
-pub const LIKED: &str = "SELECT post FROM likes WHERE shard = $1 AND liker = $2 AND post = ANY($3)";
+/// Which of these posts a reader likes: shard, reader, posts. Each is looked up: `= ANY` would read all that the reader
+/// ever liked.
+pub const LIKED: &str = "SELECT l.post FROM unnest($3::bigint[]) AS asked(post),
+    LATERAL (SELECT likes.post FROM likes WHERE shard = $1 AND liker = $2 AND likes.post = asked.post LIMIT 1) AS l";
 
 /// Events by number: after, at the most; with their epoch and the number before the oldest that is kept.
 pub const EVENTS: &str = "SELECT epoch.id, log_positions.floor,

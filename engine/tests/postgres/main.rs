@@ -3,6 +3,7 @@
 
 mod plans;
 mod server;
+mod speed;
 mod trouble;
 
 use std::sync::Arc;
