@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tributary_engine::kafka::{Driver, KafkaLog, KafkaOptions, migrate as make_topic};
 use tributary_engine::limits::WINDOW_ENTRIES;
 use tributary_engine::model::{Command, Handle, Millis, Outcome, Position, PostId, UserId};
-use tributary_engine::ports::{Clock, ImportedPost, ImportedUser, Shard, Store};
+use tributary_engine::ports::{Clock, ImportedPost, ImportedUser, Store};
 use tributary_engine::postgres::{PostgresOptions, PostgresStore, migrate};
 use tributary_engine::read::{PageRequest, Source};
 use tributary_engine::redis::{NodeOptions, RedisShards, Share, SlotMap};
