@@ -11,8 +11,9 @@ use std::error::Error;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::{Arc, mpsc};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use futures::stream::{self, StreamExt};
 use redis::cmd;
 use tributary_engine::limits::{PIPELINE_COMMANDS, WINDOW_ENTRIES};
@@ -86,9 +87,18 @@ impl World {
             fills.push((reader, string));
         }
         let shards = &self.shards;
-        let mut sets = stream::iter(fills)
-            .map(|(reader, string)| async move { shards.set(reader, string.into()).await })
-            .buffer_unordered(64);
+        // On a busy machine one may take too long now and then.
+        let set = |(reader, string): (UserId, Vec<u8>)| async move {
+            let string = Bytes::from(string);
+            for _ in 0..100 {
+                if shards.set(reader, string.clone()).await.is_ok() {
+                    return Ok(());
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            Err("the windows cannot be set")
+        };
+        let mut sets = stream::iter(fills).map(set).buffer_unordered(32);
         while let Some(set) = sets.next().await {
             set?;
         }
@@ -135,13 +145,16 @@ impl World {
         let mut writing = TcpStream::connect(&self.address)?;
         writing.set_nodelay(true)?;
         let mut reading = writing.try_clone()?;
+        // In as many orders as the other arms have: the server's caches must not know the next key.
+        let mut orders = vec![self.readers.clone(); BATCHES];
+        orders.iter_mut().for_each(|order| self.random.shuffle(order));
         let (before, begun) = (self.redis_seconds()?, Instant::now());
         let (free, taken) = mpsc::sync_channel(IN_FLIGHT);
-        let (readers, prefix) = (&self.readers, &self.prefix);
+        let (orders, prefix) = (&orders, &self.prefix);
         std::thread::scope(|scope| -> Outcome<()> {
             let writer = scope.spawn(move || -> std::io::Result<()> {
-                for _ in 0..BATCHES {
-                    for some in readers.chunks(PIPELINE_COMMANDS) {
+                for order in orders {
+                    for some in order.chunks(PIPELINE_COMMANDS) {
                         let mut pipeline = Vec::with_capacity(some.len() * 80);
                         for reader in some {
                             let key = format!("{prefix}:w:{reader}");

@@ -5,16 +5,15 @@
 //! the segment made a string without a fill. `PEXPIRE key 0 NX` removes that: at once, and only if it has no time to
 //! live, which every fill has; so a fill that came in between stays.
 
-use redis::{Cmd, Pipeline, Value};
-
 use super::error::NodeError;
 use super::node::RedisNode;
-use crate::limits::{PIPELINE_BYTES, PIPELINE_COMMANDS, REDIS_APPEND_TIMEOUT, WINDOW_STRING_BYTES};
+use super::wire::Commands;
+use crate::limits::{PIPELINE_BYTES, PIPELINE_COMMANDS, REDIS_CONNECTIONS, WINDOW_STRING_BYTES};
 use crate::model::UserId;
 
 /// Pipelines in flight for one server. All segments of a reader take one lane, and a lane's pipelines are sent one
 /// after another: that keeps their order. While one is answered, others are written and read.
-pub(super) const LANES: usize = 3;
+pub(super) const LANES: usize = REDIS_CONNECTIONS as usize;
 
 /// The lane of a reader. Other bits than those of the slot, so that every lane has its share.
 pub(super) fn lane(reader: UserId) -> usize {
@@ -28,30 +27,32 @@ impl RedisNode {
     /// The first that the server said. What came after a failed pipeline is left out: the server would not do better.
     pub async fn append(&self, mut segments: &[(UserId, &[u8])]) -> Result<(), NodeError> {
         let (mut drops, mut refused) = (Vec::new(), None);
+        let (mut commands, mut key) = (Commands::default(), Vec::new());
         while !segments.is_empty() || !drops.is_empty() {
             let (now, later) = segments.split_at(pipeline_length(segments));
             segments = later;
-            let mut pipeline = Pipeline::with_capacity(drops.len() + now.len());
-            // One reader's error must not hide the others' replies.
-            pipeline.ignore_errors();
+            commands.clear();
             let dropped = drops.len();
-            drops.drain(..).for_each(|drop| drop_string(self, drop, &mut pipeline));
-            let mut key = Vec::new();
+            for (reader, why) in drops.drain(..) {
+                self.keys.write_window(reader, &mut key);
+                match why {
+                    Why::NoFill => commands.push(&[b"PEXPIRE", &key, b"0", b"NX"]),
+                    // Should a new fill have come in between, it is lost: work, no more.
+                    Why::TooLong => commands.push(&[b"UNLINK", &key]),
+                }
+            }
             for &(reader, segment) in now {
                 self.keys.write_window(reader, &mut key);
-                let mut append = Cmd::with_capacity(3, "APPEND".len() + key.len() + segment.len());
-                append.arg("APPEND").arg(key.as_slice()).arg(segment);
-                pipeline.add_command(append);
+                commands.push(&[b"APPEND", &key, segment]);
             }
-            let replies: Vec<Value> = self.ask(&self.appends, &pipeline, REDIS_APPEND_TIMEOUT).await?;
+            let replies = self.exchange(&commands).await?;
             for (&(reader, segment), reply) in now.iter().zip(replies.into_iter().skip(dropped)) {
                 match reply {
-                    Value::Int(length) if length == segment.len() as i64 => drops.push((reader, Why::NoFill)),
-                    Value::Int(length) if length > WINDOW_STRING_BYTES as i64 => drops.push((reader, Why::TooLong)),
-                    Value::ServerError(error) => {
-                        refused.get_or_insert_with(|| NodeError::from(redis::RedisError::from(error)));
-                    }
-                    _ => {}
+                    Ok(length) if length == segment.len() as u64 => drops.push((reader, Why::NoFill)),
+                    Ok(length) if length > WINDOW_STRING_BYTES as u64 => drops.push((reader, Why::TooLong)),
+                    Ok(_) => {}
+                    // One reader's error must not hide the others' replies.
+                    Err(error) => refused = refused.or(Some(NodeError::Refused(error))),
                 }
             }
         }
@@ -65,15 +66,6 @@ enum Why {
     NoFill,
     /// Nobody has read (and so folded) it for long.
     TooLong,
-}
-
-fn drop_string(node: &RedisNode, (reader, why): (UserId, Why), pipeline: &mut Pipeline) {
-    let key = node.keys.window(reader);
-    match why {
-        Why::NoFill => pipeline.cmd("PEXPIRE").arg(key).arg(0).arg("NX"),
-        // Should a new fill have come in between, it is lost: work, no more.
-        Why::TooLong => pipeline.cmd("UNLINK").arg(key),
-    };
 }
 
 /// How many of the segments the next pipeline takes: at least one, if there is one.

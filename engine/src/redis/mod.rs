@@ -1,7 +1,7 @@
 //! The Shard port over Redis or Valkey.
 //!
 //! One string a reader (`keys`), on the server that holds the reader's slot (`slots`, `shards`). A server (`node`)
-//! is asked over pooled connections (`lines`) behind a breaker (`breaker`); segments are appended blindly (`append`),
+//! is asked over pooled connections (`lines`) behind a breaker (`breaker`); segments are appended blindly (`append`, over `wire`),
 //! and what that leaves behind is swept (`sweep`). Beside it, rate limits that all nodes share (`rate`).
 //!
 //! The one rule that all of it rests on: **a window has a time to live, and a string without one has no fill.** `SET`
@@ -18,6 +18,7 @@ mod rate;
 mod shards;
 mod slots;
 mod sweep;
+mod wire;
 
 pub use error::{NodeError, OpenError};
 pub use node::NodeOptions;

@@ -10,7 +10,10 @@ use super::breaker::Breaker;
 use super::error::{NodeError, OpenError};
 use super::keys::{Keys, VERSION};
 use super::lines::Lines;
-use crate::limits::{PROBE_FIRST, PROBE_MAX, REDIS_CONNECT_TIMEOUT, REDIS_START_TIMEOUT, REDIS_TIMEOUT};
+use super::wire::{Commands, Reply, Wires};
+use crate::limits::{
+    PROBE_FIRST, PROBE_MAX, REDIS_APPEND_TIMEOUT, REDIS_CONNECT_TIMEOUT, REDIS_START_TIMEOUT, REDIS_TIMEOUT,
+};
 
 /// Steps of a search for foreign keys at the most: a hundred thousand keys, a tenth of a second of the server's.
 const SEARCH_STEPS: usize = 100;
@@ -34,7 +37,7 @@ pub(super) struct RedisNode {
     /// For what readers wait for.
     calls: Lines,
     /// For appends, whose pipelines are long.
-    pub(super) appends: Lines,
+    appends: Wires,
     breaker: Breaker,
     this: Weak<Self>,
 }
@@ -53,12 +56,13 @@ impl RedisNode {
             return Err(OpenError::Tls(name));
         }
         // A call is one write, and must not wait for the answer to the one before.
-        let client = Client::open(info.set_tcp_settings(TcpSettings::default().set_nodelay(true))).map_err(refused)?;
+        let quick = info.clone().set_tcp_settings(TcpSettings::default().set_nodelay(true));
+        let client = Client::open(quick).map_err(refused)?;
         Ok(Arc::new_cyclic(|this| Self {
             name,
             keys,
-            calls: Lines::new(client.clone()),
-            appends: Lines::new(client),
+            calls: Lines::new(client),
+            appends: Wires::new(info),
             breaker: Breaker::default(),
             this: this.clone(),
         }))
@@ -88,20 +92,25 @@ impl RedisNode {
 
     /// A call that a reader waits for: replies of its commands, in their order.
     pub async fn call<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, NodeError> {
-        self.ask(&self.calls, commands, REDIS_TIMEOUT).await
+        let asked = async { Ok(commands.query_async(&mut self.calls.line().await?).await?) };
+        self.guarded(REDIS_TIMEOUT, asked).await
     }
 
-    /// A call over `lines` within `limit`; its outcome is the breaker's to know.
-    pub(super) async fn ask<T: FromRedisValue>(
+    /// A pipeline of appends: its replies.
+    pub async fn exchange(&self, commands: &Commands) -> Result<Vec<Reply>, NodeError> {
+        self.guarded(REDIS_APPEND_TIMEOUT, self.appends.exchange(commands)).await
+    }
+
+    /// `doing` within `limit`, if the server is asked at all; the outcome is the breaker's to know.
+    async fn guarded<T>(
         &self,
-        lines: &Lines,
-        commands: &Pipeline,
         limit: Duration,
+        doing: impl Future<Output = Result<T, NodeError>>,
     ) -> Result<T, NodeError> {
         if self.breaker.is_open() {
             return Err(NodeError::Open);
         }
-        let reply = within(limit, async { Ok(commands.query_async(&mut lines.line().await?).await?) }).await;
+        let reply = within(limit, doing).await;
         match &reply {
             Err(error) if error.is_absence() => {
                 if self.breaker.failed() {
