@@ -49,6 +49,7 @@ struct Turn {
     appends: f64,
     seconds: f64,
     redis_seconds: f64,
+    our_seconds: f64,
 }
 
 impl World {
@@ -105,6 +106,14 @@ impl World {
         Ok(())
     }
 
+    /// Processor's time of the server and of this process.
+    fn cpu_seconds(&mut self) -> Outcome<(f64, f64)> {
+        let stat = std::fs::read_to_string("/proc/self/stat")?;
+        let ticks = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
+        // A tick is a hundredth of a second on every Linux.
+        Ok((self.redis_seconds()?, ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0))
+    }
+
     fn redis_seconds(&mut self) -> Outcome<f64> {
         let info: String = cmd("INFO").arg("cpu").query(&mut self.server)?;
         let number = |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.parse::<f64>().ok());
@@ -130,13 +139,15 @@ impl World {
             }
             batches.push(batch);
         }
-        let (before, begun) = (self.redis_seconds()?, Instant::now());
+        let (before, begun) = (self.cpu_seconds()?, Instant::now());
         for batch in &batches {
             self.shards.append(batch).await?;
         }
         let seconds = begun.elapsed().as_secs_f64();
         let appends = (BATCHES * READERS) as f64;
-        Ok(Turn { deliveries: deliveries as f64, appends, seconds, redis_seconds: self.redis_seconds()? - before })
+        let after = self.cpu_seconds()?;
+        let (redis_seconds, our_seconds) = (after.0 - before.0, after.1 - before.1);
+        Ok(Turn { deliveries: deliveries as f64, appends, seconds, redis_seconds, our_seconds })
     }
 
     /// Every reader gets one entry of six bytes in every batch.
@@ -148,7 +159,7 @@ impl World {
         // In as many orders as the other arms have: the server's caches must not know the next key.
         let mut orders = vec![self.readers.clone(); BATCHES];
         orders.iter_mut().for_each(|order| self.random.shuffle(order));
-        let (before, begun) = (self.redis_seconds()?, Instant::now());
+        let (before, begun) = (self.cpu_seconds()?, Instant::now());
         let (free, taken) = mpsc::sync_channel(IN_FLIGHT);
         let (orders, prefix) = (&orders, &self.prefix);
         std::thread::scope(|scope| -> Outcome<()> {
@@ -182,18 +193,20 @@ impl World {
         })?;
         let seconds = begun.elapsed().as_secs_f64();
         let appends = (BATCHES * READERS) as f64;
-        Ok(Turn { deliveries: appends, appends, seconds, redis_seconds: self.redis_seconds()? - before })
+        let after = self.cpu_seconds()?;
+        let (redis_seconds, our_seconds) = (after.0 - before.0, after.1 - before.1);
+        Ok(Turn { deliveries: appends, appends, seconds, redis_seconds, our_seconds })
     }
 
-    /// Bytes that Redis takes for an entry of a full window, keys and all, and the bytes of the strings alone.
-    fn bytes_per_entry(&mut self) -> Outcome<(f64, f64)> {
+    /// Bytes that Redis takes for an entry of windows with so many, keys and all, and the bytes of the strings alone.
+    fn bytes_per_entry(&mut self, entries: f64) -> Outcome<(f64, f64)> {
         let (mut taken, mut long, some) = (0_u64, 0_u64, 1_000);
         for reader in &self.readers[..some] {
             let key = format!("{}:w:{reader}", self.prefix);
             taken += cmd("MEMORY").arg("USAGE").arg(&key).query::<u64>(&mut self.server)?;
             long += cmd("STRLEN").arg(&key).query::<u64>(&mut self.server)?;
         }
-        let entries = (some * WINDOW_ENTRIES) as f64;
+        let entries = some as f64 * entries;
         Ok((taken as f64 / entries, long as f64 / entries))
     }
 }
@@ -208,10 +221,12 @@ fn tell(name: &str, turns: &[Turn], raw: &[Turn]) {
     let ratios =
         turns.iter().zip(raw).map(|(turn, raw)| turn.deliveries / turn.seconds / (raw.deliveries / raw.seconds));
     println!(
-        "{name:28} {:>10.0} deliveries/s  {:>9.0} appends/s  {:>9.0} appends/Redis CPU-s  {:>5.2} of raw",
+        "{name:28} {:>10.0} deliveries/s  {:>9.0} appends/s  {:>9.0} appends/Redis CPU-s  {:>5.2} us of our CPU/append  \
+         {:>5.2} of raw",
         of(|turn| turn.deliveries / turn.seconds),
         of(|turn| turn.appends / turn.seconds),
         of(|turn| turn.appends / turn.redis_seconds),
+        of(|turn| 1e6 * turn.our_seconds / turn.appends),
         median(ratios.collect()),
     );
 }
@@ -224,7 +239,7 @@ async fn main() -> Outcome<()> {
     };
     let mut world = World::new(url).await?;
     world.fill().await?;
-    let (taken, long) = world.bytes_per_entry()?;
+    let (taken, long) = world.bytes_per_entry(WINDOW_ENTRIES as f64)?;
     println!("full windows as set: {taken:.2} bytes an entry ({long:.2} in the string)");
     let (mut raw, mut coalesced, mut single) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..TURNS {
@@ -232,7 +247,8 @@ async fn main() -> Outcome<()> {
         single.push(world.segments(1.0).await?);
         coalesced.push(world.segments(COALESCED).await?);
     }
-    let (taken, long) = world.bytes_per_entry()?;
+    let appended = coalesced[TURNS - 1].deliveries / READERS as f64;
+    let (taken, long) = world.bytes_per_entry(WINDOW_ENTRIES as f64 + appended)?;
     println!("with {BATCHES} segments behind: {taken:.2} bytes an entry ({long:.2} in the string)");
     tell("raw APPEND of one entry", &raw, &raw);
     tell("segments of one entry", &single, &raw);

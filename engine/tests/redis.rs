@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 fn map(version: u64, weights: &[u32]) -> SlotMap {
     let share = |(n, &weight): (usize, &u32)| Share { name: name(n), weight };
-    SlotMap::new(version, weights.iter().enumerate().map(share).collect()).unwrap()
+    SlotMap::new(version, weights.iter().enumerate().map(share).collect()).expect("a map")
 }
 
 fn name(n: usize) -> Box<str> {
@@ -44,7 +44,7 @@ fn batch(segments: &[(UserId, &[u8])]) -> SegmentBatch {
     batch
 }
 
-/// Readers that the first server holds, or the others: by what ends up there.
+/// Ids as far apart as a real world's.
 fn readers(count: u64) -> Vec<UserId> {
     (1..=count).map(|n| UserId(n * 0x3_0000_1003)).collect()
 }
@@ -274,7 +274,10 @@ async fn what_only_an_operator_can_mend_is_told_at_the_start_with_the_setting() 
         assert!(error.contains("[[shard]] name = \"a\"") && error.contains("password"), "{error}");
         assert!(!error.contains("secret"), "{error}");
     }
-    open(&[locked.url().replace("://", "://:secret-1@")], &[1], "test").await.unwrap();
+    let shards = open(&[locked.url().replace("://", "://:secret-1@") + "/3"], &[1], "test").await.unwrap();
+    shards.set(UserId(1), Bytes::from_static(b"fill")).await.unwrap();
+    shards.append(&batch(&[(UserId(1), b"+")])).await.unwrap();
+    assert_eq!(shards.read(UserId(1)).await.unwrap().as_deref(), Some(&b"fill+"[..]), "appends sign in too");
 
     let mut space = Space::new(&urls[..1]);
     let _: () = space.ask(cmd("SET").arg(format!("{}:something", space.prefix)).arg(1));

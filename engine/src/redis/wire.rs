@@ -1,6 +1,6 @@
 //! Connections for appends. What goes over them is one command in great numbers, and what comes back is one number
-//! each: written and read here by hand that takes a fraction of the processor's time that a general client takes,
-//! which is what decides on an appender's speed where Redis and its clients share a machine (docs/performance.md).
+//! each. Written and read here by hand an append costs a quarter of a microsecond of our processor's time; as
+//! commands and values of the general client it cost half of one, for two microseconds of Redis's.
 //!
 //! A connection carries one pipeline at a time, so bb8 lends it out. It is made by the first pipeline, within that
 //! one's time; one whose replies were not all read is not used again.
@@ -41,7 +41,7 @@ impl Commands {
         self.count += 1;
     }
 
-    /// As `write!` would, in a tenth of the time.
+    /// As `write!` would, without the machinery of formatting: three times in every command.
     fn length(&mut self, kind: u8, length: usize) {
         let (mut digits, mut start, mut rest) = ([0; 20], 20, length);
         while start == 20 || rest > 0 {

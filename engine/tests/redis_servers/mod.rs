@@ -26,19 +26,23 @@ pub struct Space {
 
 impl Space {
     pub fn new(urls: &[String]) -> Self {
-        let connect = |url: &String| redis::Client::open(url.as_str()).unwrap().get_connection().unwrap();
+        let connect = |url: &String| {
+            redis::Client::open(url.as_str()).and_then(|client| client.get_connection()).expect("the server is there")
+        };
         Self { prefix: format!("test-{:x}", fastrand::u64(..)), servers: urls.iter().map(connect).collect() }
     }
 
     /// The first server's answer.
     pub fn ask<T: FromRedisValue>(&mut self, cmd: &Cmd) -> T {
-        cmd.query(&mut self.servers[0]).unwrap()
+        cmd.query(&mut self.servers[0]).expect("the server answers")
     }
 
     /// The keys of all windows.
     pub fn windows(&mut self) -> Vec<String> {
         let pattern = format!("{}:w:*", self.prefix);
-        let keys = |server: &mut Connection| cmd("KEYS").arg(&pattern).query::<Vec<String>>(server).unwrap();
+        let keys = |server: &mut Connection| {
+            cmd("KEYS").arg(&pattern).query::<Vec<String>>(server).expect("the server answers")
+        };
         self.servers.iter_mut().flat_map(keys).collect()
     }
 }
@@ -65,9 +69,9 @@ pub struct Server {
 impl Server {
     /// Starts one with additional `arguments`.
     pub fn start(arguments: &[&str]) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port is free").port();
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        let mut server = Self { port, arguments, folder: tempfile::tempdir().unwrap(), process: None };
+        let mut server = Self { port, arguments, folder: tempfile::tempdir().expect("a folder"), process: None };
         server.restart();
         server
     }
@@ -98,13 +102,13 @@ impl Server {
     pub fn signal(&self, signal: &str) {
         let process = self.process.as_ref().expect("it runs");
         let sent = Command::new("kill").args([&format!("-{signal}"), &process.id().to_string()]).status();
-        assert!(sent.unwrap().success());
+        assert!(sent.expect("kill is installed").success());
     }
 
     pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
-            process.kill().unwrap();
-            process.wait().unwrap();
+            process.kill().expect("it runs");
+            process.wait().expect("it ends");
         }
     }
 }
