@@ -127,3 +127,41 @@ async fn one_node_publishes_woken_by_any_and_another_takes_over() {
     assert_eq!(within_seconds(taken_over).await, told, "not marked as published");
     server.clear().await;
 }
+
+/// Needs a command that restarts the server and returns when it is up. Run alone: it takes the server from every other
+/// test.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_restart_nothing_is_served_until_the_history_is_confirmed() {
+    const COMMAND: &str = "TRIBUTARY_TEST_POSTGRES_RESTART";
+    let Some(server) = Server::named() else { return };
+    let Ok(restart) = std::env::var(COMMAND) else {
+        eprintln!("skipped: {COMMAND} is not set");
+        return;
+    };
+    let store = server.fresh().await;
+    let ann = author(&store).await;
+    store.commit(&publish(ann, "before".into())).await.unwrap();
+    let events = store.number_events(9).await.unwrap();
+    let epoch = events[0].epoch;
+    let done = tokio::task::spawn_blocking(move || std::process::Command::new("sh").arg("-c").arg(&restart).status())
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(done.success());
+    // Old connections are found dead, then new ones are shut.
+    let shut = async {
+        loop {
+            match store.commit(&publish(ann, "after".into())).await {
+                Err(error) if error.to_string().contains("history is being confirmed") => return,
+                Err(_) => tokio::task::yield_now().await,
+                Ok(_) => panic!("committed on a history that nobody has confirmed"),
+            }
+        }
+    };
+    within_seconds(shut).await;
+    assert!(store.view(ann).await.is_err() && store.number_events(9).await.is_err());
+    assert_eq!(store.epoch(Some(&events[0])).await, Ok(epoch));
+    store.commit(&publish(ann, "after".into())).await.unwrap();
+    assert_eq!(store.number_events(9).await.unwrap().len(), 2, "it publishes again");
+    server.clear().await;
+}
