@@ -124,3 +124,26 @@ impl Gate {
         self.run.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|run| run.confirmed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restarted_server_is_closed_to_all_until_its_own_history_is_confirmed() {
+        let gate = Gate::default();
+        assert!(!gate.is_confirmed() && !gate.is_present(Instant::now()));
+        gate.seen(1);
+        let of_first_run = Instant::now();
+        assert!(gate.is_confirmed() && gate.is_present(of_first_run));
+        gate.seen(1);
+        assert!(gate.is_confirmed() && gate.is_present(of_first_run));
+        gate.seen(2);
+        assert!(!gate.is_confirmed(), "its history may have been rolled back");
+        assert!(!gate.is_present(of_first_run), "it may still talk to the first");
+        gate.confirm(1);
+        assert!(!gate.is_confirmed(), "that was the other run");
+        gate.confirm(2);
+        assert!(gate.is_confirmed() && gate.is_present(Instant::now()));
+    }
+}

@@ -1,6 +1,7 @@
 //! The store on a real PostgreSQL, which the environment names: the contract of stores, plans of the hot statements,
 //! connections that are killed, and what is said when the server is not as it should be.
 
+mod nodes;
 mod plans;
 mod server;
 mod speed;

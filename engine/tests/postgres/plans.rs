@@ -38,11 +38,11 @@ fn values(types: &[Type]) -> String {
 
 /// The plan of a statement as it is run: generic, its partitions pruned when it begins.
 async fn plan(client: &Client, sql: &str) -> String {
-    let statement = client.prepare(sql).await.unwrap();
-    client.batch_execute(&format!("PREPARE asked AS {sql}")).await.unwrap();
+    let statement = client.prepare(sql).await.expect("the server under test answers");
+    client.batch_execute(&format!("PREPARE asked AS {sql}")).await.expect("the server under test answers");
     let explain = format!("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) EXECUTE asked({})", values(statement.params()));
-    let lines = client.simple_query(&explain).await.unwrap();
-    client.batch_execute("DEALLOCATE asked").await.unwrap();
+    let lines = client.simple_query(&explain).await.expect("the server under test answers");
+    client.batch_execute("DEALLOCATE asked").await.expect("the server under test answers");
     let text = |line: &SimpleQueryMessage| match line {
         SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
         _ => None,
@@ -55,7 +55,7 @@ async fn hot_statements_look_up_by_index_in_one_partition() {
     let Some(server) = Server::named() else { return };
     let client = client(&server.url(&server.migrated().await)).await;
     for statement in FILL.split(';') {
-        client.batch_execute(statement).await.unwrap();
+        client.batch_execute(statement).await.expect("the server under test answers");
     }
     // Statement, whether indices alone answer it, and how many looks into a table it holds.
     let hot = [
@@ -96,7 +96,7 @@ async fn hot_statements_look_up_by_index_in_one_partition() {
     assert!(!events.contains("Seq Scan on outbox"), "{events}");
     let numbering = "EXPLAIN (COSTS OFF) WITH waiting AS MATERIALIZED (SELECT ctid AS place, id FROM outbox
         WHERE number IS NULL ORDER BY id LIMIT 10) UPDATE outbox SET number = 5 FROM waiting WHERE outbox.ctid = place";
-    let lines = client.simple_query(numbering).await.unwrap();
+    let lines = client.simple_query(numbering).await.expect("the server under test answers");
     assert!(!format!("{lines:?}").contains("Seq Scan"), "{lines:?}");
     drop(client);
     server.clear().await;

@@ -14,7 +14,12 @@ pub const VARIABLE: &str = "TRIBUTARY_TEST_POSTGRES";
 
 /// A client of the server's own database, or of another one.
 pub async fn client(url: &str) -> Client {
-    let (client, connection) = url.parse::<Config>().unwrap().connect(NoTls).await.unwrap();
+    let (client, connection) = url
+        .parse::<Config>()
+        .expect("the server under test answers")
+        .connect(NoTls)
+        .await
+        .expect("the server under test answers");
     tokio::spawn(connection);
     client
 }
@@ -55,7 +60,10 @@ impl Server {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("tributary_test_{}_{number}", std::process::id());
         let admin = self.admin().await;
-        admin.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template}")).await.unwrap();
+        admin
+            .batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template}"))
+            .await
+            .expect("the server under test answers");
         name
     }
 
@@ -70,7 +78,7 @@ impl Server {
     pub async fn migrated(&self) -> String {
         let template = TEMPLATE.get_or_init(async || {
             let name = self.create("template0").await;
-            migrate(&self.url(&name), Clock::System).await.unwrap();
+            migrate(&self.url(&name), Clock::System).await.expect("the server under test answers");
             name
         });
         let name = self.create(template.await).await;
@@ -85,7 +93,7 @@ impl Server {
 
     pub async fn open_with(&self, database: &str, clock: Clock) -> Arc<PostgresStore> {
         let options = PostgresOptions { url: self.url(database), pool_size: 8 };
-        PostgresStore::connect(options, clock).await.unwrap()
+        PostgresStore::connect(options, clock).await.expect("the server under test answers")
     }
 
     /// A store on a database of its own.
@@ -99,7 +107,10 @@ impl Server {
     pub async fn clear(self) {
         let admin = self.admin().await;
         for name in self.made.into_inner() {
-            admin.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await.unwrap();
+            admin
+                .batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)"))
+                .await
+                .expect("the server under test answers");
         }
         drop_left_over(&admin).await;
     }
@@ -107,8 +118,10 @@ impl Server {
 
 /// Drops databases of test processes that have ended without doing so.
 async fn drop_left_over(admin: &Client) {
-    let names =
-        admin.query("SELECT datname FROM pg_database WHERE datname LIKE 'tributary_test_%'", &[]).await.unwrap();
+    let names = admin
+        .query("SELECT datname FROM pg_database WHERE datname LIKE 'tributary_test_%'", &[])
+        .await
+        .expect("the server under test answers");
     for name in names.iter().map(|row| row.get::<_, &str>(0)) {
         let process = name.split('_').nth(2).unwrap_or_default();
         if !std::path::Path::new(&format!("/proc/{process}")).exists() {

@@ -10,7 +10,7 @@ use super::server::Server;
 
 fn told(what: &str, count: usize, since: Instant) {
     let seconds = since.elapsed().as_secs_f64();
-    println!("{what}: {:.0} a second ({count} in {seconds:.2} s)", count as f64 / seconds);
+    eprintln!("{what}: {:.0} a second ({count} in {seconds:.2} s)", count as f64 / seconds);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,7 +36,11 @@ async fn imports_commits_and_reads() {
         .map(|n| {
             let author = id(n % USERS);
             let at = Millis(1_600_000_000_000 + n as u64);
-            ImportedPost { id: PostId::new(at, author.shard(), 0), author, text: "a text of some forty characters, or so".into() }
+            ImportedPost {
+                id: PostId::new(at, author.shard(), 0),
+                author,
+                text: "a text of some forty characters, or so".into(),
+            }
         })
         .collect();
     let begun = Instant::now();
