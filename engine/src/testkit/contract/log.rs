@@ -13,7 +13,7 @@ use crate::limits;
 use crate::model::{
     ChangedBy, Command, CommandKey, DeadLetter, Epoch, Event, LoggedEvent, NumberedEvent, Position, Request, UserId,
 };
-use crate::ports::{Log, LogReader, Store};
+use crate::ports::{Log, LogError, LogReader, Store};
 
 /// A log, with a way to make events for it.
 pub struct Source {
@@ -77,11 +77,9 @@ impl Source {
     }
 
     async fn follow(&self, after: Position) -> Follower {
-        Follower {
-            reader: self.log.follow(self.epoch, after).await.expect("the log is followed"),
-            at: after,
-            seen: BTreeMap::new(),
-        }
+        let (log, epoch) = (self.log.clone(), self.epoch);
+        let reader = log.follow(epoch, after).await.expect("the log is followed");
+        Follower { log, epoch, reader, at: after, seen: BTreeMap::new(), troubles: 0 }
     }
 }
 
@@ -111,22 +109,44 @@ const EPOCH: Epoch = Epoch(7);
 /// Waiting for the log takes no longer, or it hangs.
 const WAIT: Duration = Duration::from_secs(30);
 
-/// A reader that holds every batch against the port's rules.
+/// A reader that holds every batch against the port's rules. A log may be away for a moment, and may give up waiting for
+/// a number that is late: then whoever reads goes on from where he was, and so does this one, now and then.
 struct Follower {
+    log: Arc<dyn Log>,
+    epoch: Epoch,
     reader: Box<dyn LogReader>,
     at: Position,
     seen: BTreeMap<Position, LoggedEvent>,
+    troubles: u32,
 }
 
+/// Troubles of one reader at the most: more are not moments.
+const TROUBLES: u32 = 5;
+
 impl Follower {
-    fn take(&mut self, batch: &[LoggedEvent]) {
+    async fn take(&mut self, batch: Result<Vec<LoggedEvent>, LogError>) {
+        let batch = match batch {
+            Ok(batch) => batch,
+            Err(LogError::Unavailable(why)) => return self.trouble(&why).await,
+            Err(error) => panic!("the log is not read: {error}"),
+        };
         assert!((1..=limits::EVENTS_BATCH).contains(&batch.len()), "a batch of {}", batch.len());
-        for event in batch {
-            assert!(event.position <= self.at.next(), "{:?} after {:?}: a gap", event.position, self.at);
+        assert!(batch.is_sorted_by_key(|event| event.position), "a batch is in order of number");
+        for event in &batch {
+            if event.position > self.at.next() {
+                return self.trouble(&format!("{:?} after {:?}: a gap", event.position, self.at)).await;
+            }
             let before = self.seen.insert(event.position, event.clone());
             assert!(before.is_none_or(|before| before == *event), "two events are {:?}", event.position);
             self.at = self.at.max(event.position);
         }
+    }
+
+    /// Begins again where it was.
+    async fn trouble(&mut self, why: &str) {
+        self.troubles += 1;
+        assert!(self.troubles <= TROUBLES, "again and again, at {:?}: {why}", self.at);
+        self.reader = self.log.follow(self.epoch, self.at).await.expect("the log is followed again");
     }
 
     async fn read_to(&mut self, position: Position) {
@@ -135,7 +155,7 @@ impl Follower {
             batches += 1;
             assert!(batches < 10_000, "{batches} batches, and still at {:?} of {position:?}", self.at);
             let batch = tokio::time::timeout(WAIT, self.reader.next()).await.expect("the reader wakes");
-            self.take(&batch.expect("the log is read"));
+            self.take(batch).await;
         }
     }
 
@@ -193,7 +213,7 @@ async fn a_dropped_wait_loses_nothing(source: Source) {
         // Dropped before, while and after something came.
         for _ in 0..10 {
             if let Some(batch) = follower.reader.next().now_or_never() {
-                follower.take(&batch.expect("the log is read"));
+                follower.take(batch).await;
             }
             tokio::task::yield_now().await;
         }
