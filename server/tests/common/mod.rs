@@ -1,13 +1,19 @@
-//! A whole server in this process, on a free port and a temporary folder, and clients that talk to it over a
-//! real socket. Whatever a test asks: an answer without a request id, or a 500, fails it.
+//! A whole server in this process or in one of its own, on a free port and a temporary folder, clients that talk to it
+//! over a real socket, and what must be true. Whatever a test asks: an answer without a request id, or a 500, fails it.
 
 #![allow(dead_code, unused_imports, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod client;
+mod commands;
+mod process;
 mod server;
+mod truth;
 mod wire;
 
 pub use client::{Ask, Client, Reply, Session, eventually, texts};
+pub use commands::{choose, text};
+pub use process::{Process, program};
 pub use server::{Server, TOKEN_KEY};
+pub use truth::{Sent, compare_home, compare_user, number, post_id, user_id};
 pub use wire::Wire;

@@ -1,19 +1,15 @@
-//! Clients that write at the same time, each for a few users of its own, one command after the other. What they do
-//! commutes (blocks, likes and removals stay among the users of one client), so the truth does not depend on whose
-//! command came first. Each command changes something, so it can be seen whether it happened.
+//! Clients that write at the same time, each for a few users of its own, one command after the other.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::ops::Range;
 
 use bytes::Bytes;
 use futures::future::{join, join_all};
-use tributary_engine::model::{Command, PostId, UserId};
+use tributary_engine::model::{Command, UserId};
 use tributary_engine::testkit::Truth;
 
-use crate::common::{Client, Session};
-use crate::truth::{Sent, compare_home, compare_user, user_id};
+use crate::common::{Client, Sent, Session, choose, compare_home, compare_user, user_id};
 
 const CLIENTS: usize = 10;
 const USERS_EACH: usize = 4;
@@ -134,9 +130,10 @@ impl Clients {
     /// One client; its last command, which was not acknowledged.
     async fn write(&self, client: usize, mut rng: fastrand::Rng, killed: &Cell<bool>) -> Sent {
         let own = client * USERS_EACH..(client + 1) * USERS_EACH;
+        let users: Vec<UserId> = self.sessions.iter().map(user_id).collect();
         loop {
             self.sent.set(self.sent.get() + 1);
-            let (actor, command) = self.choose(&mut rng, own.clone());
+            let (actor, command) = choose(&self.truth.borrow(), &users, own.clone(), self.sent.get(), &mut rng);
             let sent = Sent { actor, key: format!("key-{}", self.sent.get()), command };
             match sent.ask(of(&self.sessions, actor)).attempt().await {
                 Ok(reply) => {
@@ -153,42 +150,6 @@ impl Clients {
         }
     }
 
-    /// A command that is allowed and changes something.
-    fn choose(&self, rng: &mut fastrand::Rng, own: Range<usize>) -> (UserId, Command) {
-        let truth = self.truth.borrow();
-        let user = |n: usize| user_id(&self.sessions[n]);
-        loop {
-            let (actor, sibling) = (user(rng.usize(own.clone())), user(rng.usize(own.clone())));
-            let anyone = user(rng.usize(..self.sessions.len()));
-            // Lists leave out who has blocked the caller: there, the end of a mute or block could not be seen.
-            let seen = |command: &Command| match *command {
-                Command::Unmute { user } | Command::Unblock { user } => !truth.blocked_by(actor).contains(&user),
-                _ => true,
-            };
-            let post_by = |author, rng: &mut fastrand::Rng| rng.choice(truth.posts_by(author));
-            let command = match rng.u8(..100) {
-                0..45 => Some(Command::Publish { text: self.text(rng) }),
-                45..52 => post_by(actor, rng).map(|post| Command::Remove { post }),
-                52..68 => post_by(sibling, rng).map(|post| like_or_not(&truth, actor, post)),
-                68..88 if truth.following(actor).contains(&anyone) => Some(Command::Unfollow { user: anyone }),
-                68..88 => Some(Command::Follow { user: anyone, limit: 0 }),
-                88..94 if truth.mutes(actor).contains(&anyone) => Some(Command::Unmute { user: anyone }),
-                88..94 => Some(Command::Mute { user: anyone }),
-                _ if truth.blocks(actor).contains(&sibling) => Some(Command::Unblock { user: sibling }),
-                _ => Some(Command::Block { user: sibling }),
-            };
-            if let Some(command) = command.filter(|command| truth.predict(actor, command).is_ok() && seen(command)) {
-                return (actor, command);
-            }
-        }
-    }
-
-    /// A text that no other post has; now and then a long one.
-    fn text(&self, rng: &mut fastrand::Rng) -> Box<str> {
-        let long = if rng.u8(..20) == 0 { "ü".repeat(1_900) } else { String::new() };
-        format!("post {} {long}.", self.sent.get()).into()
-    }
-
     /// What happened so far.
     pub fn told(&self) -> String {
         format!("{:?}, {} posts", self.figures, self.truth.borrow().post_ids().len())
@@ -197,11 +158,4 @@ impl Clients {
 
 fn of(sessions: &[Session], user: UserId) -> &Session {
     sessions.iter().find(|session| user_id(session) == user).unwrap()
-}
-
-fn like_or_not(truth: &Truth, actor: UserId, post: PostId) -> Command {
-    match truth.likes_of(actor).contains(&post) {
-        true => Command::Unlike { post },
-        false => Command::Like { post },
-    }
 }

@@ -10,8 +10,8 @@
 mod common;
 
 mod clients;
+mod found;
 mod node;
-mod truth;
 
 use std::time::{Duration, Instant};
 

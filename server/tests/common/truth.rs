@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tributary_engine::model::{Command, Outcome, Post, PostId, UserId};
 use tributary_engine::testkit::Truth;
 
-use crate::common::{Ask, Reply, Session};
+use super::client::{Ask, Reply, Session};
 
 /// A command that was sent.
 #[derive(Clone, Debug)]
@@ -58,35 +58,6 @@ impl Sent {
         };
         assert!(truth.apply(self.actor, &self.command, &outcome).is_some(), "each command changes something: {self:?}");
     }
-
-    /// Whether a node shows the one thing that the command is about; where it is a post, its id. `truth` is without it.
-    pub async fn found<'a>(&self, of: impl Fn(UserId) -> &'a Session, truth: &Truth) -> Option<PostId> {
-        let (me, session) = (self.actor, of(self.actor));
-        let in_list = async |path: String, user: UserId| {
-            session.all(&path, 100).await.iter().any(|item| item["id"] == user.to_string())
-        };
-        let likes = async |post: PostId| {
-            // The author always sees it; from the actor a block may hide it.
-            let author = of(truth.post(post).unwrap().author.id);
-            author.get(&format!("/v1/posts/{post}")).await.expect(200).json()["likes"].as_u64().unwrap()
-        };
-        let yes = match self.command {
-            Command::Publish { ref text } => {
-                let posts = session.all(&format!("/v1/users/{me}/posts"), 100).await;
-                return posts.iter().find(|post| post["text"] == **text).map(post_id);
-            }
-            Command::Remove { post } => session.get(&format!("/v1/posts/{post}")).await.status == 404,
-            Command::Like { post } | Command::Unlike { post } => likes(post).await != truth.likes(post),
-            Command::Follow { user, .. } => in_list(format!("/v1/users/{me}/following"), user).await,
-            Command::Unfollow { user } => !in_list(format!("/v1/users/{me}/following"), user).await,
-            Command::Mute { user } => in_list("/v1/mutes".to_owned(), user).await,
-            Command::Unmute { user } => !in_list("/v1/mutes".to_owned(), user).await,
-            Command::Block { user } => in_list("/v1/blocks".to_owned(), user).await,
-            Command::Unblock { user } => !in_list("/v1/blocks".to_owned(), user).await,
-            ref other => unreachable!("{other:?} is not sent"),
-        };
-        yes.then_some(PostId::MIN)
-    }
 }
 
 /// A user's own lists, counters and posts, to the last item.
@@ -111,7 +82,7 @@ pub async fn compare_user(truth: &Truth, session: &Session) {
 
     let posts = session.all(&format!("/v1/users/{me}/posts"), 100).await;
     let expected = truth.posts_by(me);
-    assert_eq!(posts.iter().map(post_id).collect::<Vec<_>>(), expected, "posts by {me}");
+    compare_ids(&posts.iter().map(post_id).collect::<Vec<_>>(), &expected, &format!("posts by {me}"));
     for (post, id) in posts.iter().zip(expected) {
         compare_post(truth, post, id);
     }
@@ -131,13 +102,33 @@ pub async fn compare_home(truth: &Truth, session: &Session) {
         }
     }
     let expected = truth.home(me);
-    assert_eq!(posts.iter().map(post_id).collect::<Vec<_>>(), expected, "home of {me}");
+    compare_ids(&posts.iter().map(post_id).collect::<Vec<_>>(), &expected, &format!("home of {me}"));
     for (post, &id) in posts.iter().zip(&expected) {
         compare_post(truth, post, id);
     }
     let shown: BTreeSet<PostId> = expected.into_iter().collect();
     let expected: Vec<PostId> = truth.likes_of(me).into_iter().filter(|post| shown.contains(post)).collect();
-    assert_eq!(liked, expected, "likes of {me}");
+    compare_ids(&liked, &expected, &format!("likes of {me}"));
+}
+
+/// Tells the difference, which is short where the lists are long.
+#[track_caller]
+fn compare_ids(found: &[PostId], expected: &[PostId], what: &str) {
+    let less = |some: &[PostId], others: &[PostId]| -> Vec<(usize, PostId)> {
+        let others: BTreeSet<PostId> = others.iter().copied().collect();
+        some.iter().copied().enumerate().filter(|(_, id)| !others.contains(id)).collect()
+    };
+    let (missing, more) = (less(expected, found), less(found, expected));
+    assert!(
+        found == expected,
+        "{what}: {} of {} are missing (place, id): {:?}; {} too many: {:?}; repeated or in another order: {}",
+        missing.len(),
+        expected.len(),
+        &missing[..missing.len().min(8)],
+        more.len(),
+        &more[..more.len().min(8)],
+        found.len() + missing.len() != expected.len() + more.len() || !found.is_sorted_by(|a, b| a > b),
+    );
 }
 
 fn compare_post(truth: &Truth, shown: &Value, id: PostId) {
@@ -150,10 +141,10 @@ pub fn user_id(session: &Session) -> UserId {
     UserId(session.id.parse().unwrap())
 }
 
-fn post_id(post: &Value) -> PostId {
+pub fn post_id(post: &Value) -> PostId {
     PostId(number(post))
 }
 
-fn number(item: &Value) -> u64 {
+pub fn number(item: &Value) -> u64 {
     item["id"].as_str().unwrap().parse().unwrap()
 }
