@@ -345,15 +345,14 @@ impl Flush {
         }
     }
 
-    /// Returns once the oldest event of the round is as old as a round may be.
+    /// Returns once the oldest event of the round is as old as a round may be; never, where there is none.
     fn due(&self) -> impl Future<Output = ()> + use<> {
         let age = Duration::from_millis(self.tuning.borrow().settings.flush_max_age_ms);
-        let (begun, mut tuning) = (self.round.begun, self.tuning.clone());
+        let begun = self.round.begun;
         async move {
             match begun {
                 Some(begun) => tokio::time::sleep_until(begun + age).await,
-                // Nothing to flush; the tuning may change what a round is, which the next turn sees.
-                None => drop(tuning.changed().await),
+                None => std::future::pending().await,
             }
         }
     }
