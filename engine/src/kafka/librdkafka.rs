@@ -43,6 +43,10 @@ pub(super) struct RdConsumer {
     // Before the consumer, which they hold.
     queues: BTreeMap<u32, Queue>,
     consumer: Arc<BaseConsumer>,
+    config: ClientConfig,
+    /// Whether the consumer has had an assignment. It gets no second one: librdkafka (2.12) aborts the process when an
+    /// assignment is replaced or closed while it still waits for partitions of the one before to stop.
+    assigned: bool,
 }
 
 /// Messages that one poll takes from one partition at the most.
@@ -72,9 +76,13 @@ impl RdConsumer {
         config.set("queued.max.messages.kbytes", "16384");
         // How long a partition waits that has as much as it may: a second by default.
         config.set("fetch.queue.backoff.ms", "5");
-        let consumer = config.create().map_err(|error| unavailable("making a Kafka consumer", error))?;
-        Ok(Self { queues: BTreeMap::new(), consumer: Arc::new(consumer) })
+        let consumer = Arc::new(connect(&config)?);
+        Ok(Self { queues: BTreeMap::new(), consumer, config, assigned: false })
     }
+}
+
+fn connect(config: &ClientConfig) -> Result<BaseConsumer, ReadError> {
+    config.create().map_err(|error| unavailable("making a Kafka consumer", error))
 }
 
 /// What an event of a queue is to the log; none for what librdkafka mends by itself.
@@ -125,10 +133,18 @@ impl Consumer for RdConsumer {
     fn start(&mut self, topic: &str, from: &[(u32, i64)]) -> Result<(), ReadError> {
         let failed = |error: KafkaError| unavailable("assigning partitions", error);
         self.queues.clear();
+        if self.assigned {
+            self.consumer = Arc::new(connect(&self.config)?);
+            self.assigned = false;
+        }
+        if from.is_empty() {
+            return Ok(());
+        }
         let mut assigned = TopicPartitionList::with_capacity(from.len());
         for &(partition, offset) in from {
             assigned.add_partition_offset(topic, partition as i32, Offset::Offset(offset)).map_err(failed)?;
         }
+        self.assigned = true;
         self.consumer.assign(&assigned).map_err(failed)?;
         for &(partition, _) in from {
             let queue = self.consumer.split_partition_queue(topic, partition as i32);
