@@ -73,3 +73,38 @@ async fn a_segment_from_before_a_follow_does_not_hide_the_followee() {
     expected.sort_unstable_by(|a, b| b.cmp(a));
     assert_eq!(told, expected);
 }
+
+/// A worker has all readers, then half of them. Of a reader of the other half it hears nothing any more: that must not
+/// count as quiet, for a segment that says "nothing came" would hide what others compact.
+#[tokio::test]
+async fn a_worker_says_nothing_of_readers_that_it_has_given_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(folder.path(), Clock::System).unwrap();
+    let log = Arc::new(EmbeddedLog::new(store.clone()));
+    let options = Options {
+        roles: Roles { api: true, worker: true },
+        cache: CacheBytes { ring: 1 << 20, windows: 1 << 20, streams: 1 << 20, views: 1 << 20, posts: 1 << 20 },
+        cursor_key: [7; 32],
+        clock: Clock::System,
+    };
+    let shard = Arc::new(ProcessShard::new(1 << 20, Clock::System));
+    let node = Parts::assemble(store.clone(), log, shard, &options).await.unwrap();
+    let (reader, ann) = (user(&store, "reader").await, user(&store, "ann").await);
+    follow(&node, reader, ann).await;
+
+    let held = Arc::new(HeldShard::default());
+    let share = watch::Sender::new(SlotRange::ALL);
+    let (epoch, tuning) = (node.reads.tier.epoch, node.tuning.clone());
+    let mut flush = Flush::new(store.clone(), held.clone(), epoch, share.subscribe(), tuning, 16, Position::ZERO);
+    let halves = [SlotRange::part(0, 2), SlotRange::part(1, 2)];
+    let other = halves.into_iter().find(|half| !half.holds(reader)).unwrap();
+    for round in 0..20 {
+        post(&node, ann).await;
+        let events = store.events(Position::ZERO, 100).await.unwrap().1;
+        flush.take(&events.iter().map(|event| event.decode().unwrap()).collect::<Vec<_>>()).await.unwrap();
+        flush.flush().await.unwrap();
+        let told = held.batches().drain(..).any(|batch| batch.iter().any(|(whom, _)| whom == reader));
+        assert_eq!(told, round == 0, "round {round}");
+        share.send_replace(other);
+    }
+}

@@ -176,9 +176,10 @@ impl Flush {
         let begun = Instant::now();
         let share = *self.share.borrow();
         if share != self.slots {
-            // What earlier rounds had for readers that are new here is not known.
+            // What earlier rounds had for readers that are new here is not known. What is to come for those that are
+            // no longer its own will not be: a segment without posts would tell them that there were none.
             self.slots = share;
-            self.memory.forget();
+            self.memory = Memory::default();
         }
         self.memory.bound();
         let posts = std::mem::take(&mut self.round.posts);
