@@ -1,5 +1,5 @@
-//! How soon a post that one node has acknowledged is visible on the other. `bell` is followed by everybody, so hot;
-//! `whisper` by `listener` alone.
+//! How soon a post that one node has acknowledged is visible on the other. The bells are followed by everybody, so
+//! hot; the whispers by the listener alone. A bell and a whisper for each way.
 
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
@@ -11,7 +11,9 @@ use crate::weather::VISIBLE_WITHIN;
 use crate::world::{LOOK_EVERY, World};
 use crate::writers::command_until_done;
 
-pub const HANDLES: [&str; 3] = ["bell", "whisper", "listener"];
+pub const BELLS: [&str; 2] = ["bell_0", "bell_1"];
+pub const WHISPERS: [&str; 2] = ["whisper_0", "whisper_1"];
+pub const LISTENER: &str = "listener";
 const PAUSE_MS: std::ops::Range<u64> = 20..80;
 
 /// Times from the acknowledgement on one node to being seen on the other.
@@ -33,12 +35,12 @@ impl Freshness {
 
     async fn one_way(&self, world: &World, from: usize, mut rng: fastrand::Rng) {
         while world.loading.get() {
-            let author = world.user(HANDLES[rng.usize(..2)]);
+            let author = world.user([BELLS, WHISPERS][rng.usize(..2)][from]);
             let (number, restored) = (world.next_number(), world.weather.restored.get());
             let command = Command::Publish { text: text(number, &mut rng) };
             let (node, reply) = command_until_done(world, author, command, number, from, &mut rng).await;
             let (post, acknowledged) = (post_id(&reply.json()), Instant::now());
-            let listener = world.user("listener");
+            let listener = world.user(LISTENER);
             loop {
                 // What was acknowledged before the store went back is gone.
                 if world.weather.restored.get() != restored || world.weather.changing.get() {

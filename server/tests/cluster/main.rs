@@ -28,11 +28,12 @@ mod writers;
 use std::time::{Duration, Instant};
 
 use faults::{Fault, Snapshot, any_moment};
-use freshness::Freshness;
+use freshness::{BELLS, Freshness, LISTENER, WHISPERS};
 use nodes::Nodes;
 use restore::Backup;
 use seen::Seen;
 use services::{Restored, Services};
+use tributary_engine::model::Command;
 use world::World;
 
 /// Load before and after a fault lasts for up to this.
@@ -57,7 +58,7 @@ async fn nothing_is_lost_or_shown_twice_whatever_breaks() {
     let _restored = Restored::new(&services);
 
     let nodes = Nodes::start(&services, seed).await;
-    let world = World::new(services, nodes, &freshness::HANDLES).await;
+    let world = World::new(services, nodes, &[&BELLS[..], &WHISPERS, &[LISTENER]].concat()).await;
     let run = Run { world, freshness: Freshness::default(), seen: Seen::default(), started };
     run.begin(&mut rng).await;
     for fault in chosen(&mut rng) {
@@ -94,22 +95,21 @@ impl Run {
     /// Load with nothing away, until there is something to lose.
     async fn begin(&self, rng: &mut fastrand::Rng) {
         self.world.enter("the beginning");
-        for handle in [freshness::HANDLES[0], freshness::HANDLES[1]] {
-            self.follow(handle, rng).await;
+        for author in BELLS.iter().chain(&WHISPERS) {
+            self.follow(author, rng).await;
         }
         self.load(rng, async |_| tokio::time::sleep(Duration::from_secs(6)).await).await;
         self.settle(rng).await;
         Snapshot::take(&self.world).await;
     }
 
-    /// `bell` is followed by everybody, `whisper` by the listener.
-    async fn follow(&self, handle: &str, rng: &mut fastrand::Rng) {
-        let author = self.world.user(handle).id;
-        for user in self.world.users.iter().filter(|user| user.id != author) {
-            if handle == freshness::HANDLES[0] || user.handle == freshness::HANDLES[2] {
-                let follow = tributary_engine::model::Command::Follow { user: author, limit: 0 };
-                writers::command_until_done(&self.world, user, follow, self.world.next_number(), 0, rng).await;
-            }
+    /// Bells are followed by everybody, whispers by the listener.
+    async fn follow(&self, author: &str, rng: &mut fastrand::Rng) {
+        let user = self.world.user(author).id;
+        let heard = |handle: &str| handle != author && (BELLS.contains(&author) || handle == LISTENER);
+        for follower in self.world.users.iter().filter(|follower| heard(&follower.handle)) {
+            let follow = Command::Follow { user, limit: 0 };
+            writers::command_until_done(&self.world, follower, follow, self.world.next_number(), 0, rng).await;
         }
     }
 

@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use tributary_engine::model::Command;
 
-use crate::common::{compare_home, compare_user};
+use crate::common::{assert_none, home_faults, user_faults};
 use crate::world::World;
 
 /// Acknowledged commands that are sent once more after each phase.
@@ -44,8 +44,13 @@ pub async fn compare(world: &World, rng: &mut fastrand::Rng) {
     let ledger = world.ledger.borrow();
     for node in 0..2 {
         let sessions: Vec<_> = world.users.iter().map(|user| world.session(user, node)).collect();
-        join_all(sessions.iter().map(|session| compare_user(&ledger.truth, session))).await;
-        join_all(sessions.iter().map(|session| compare_home(&ledger.truth, session))).await;
+        let users = join_all(sessions.iter().map(|session| user_faults(&ledger.truth, session))).await;
+        let homes = join_all(sessions.iter().map(|session| home_faults(&ledger.truth, session))).await;
+        let told = |mut faults: Vec<String>| {
+            faults.iter_mut().for_each(|fault| fault.insert_str(0, &format!("api-{node} after {}: ", world.phase())));
+            faults
+        };
+        assert_none(&users.into_iter().chain(homes).map(told).collect::<Vec<_>>());
     }
     for (what, query) in DIFFERENCES {
         let found = world.sql(query).await;

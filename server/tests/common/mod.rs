@@ -15,5 +15,5 @@ pub use client::{Ask, Client, Reply, Session, eventually, texts};
 pub use commands::{choose, text};
 pub use process::{Process, program};
 pub use server::{Server, TOKEN_KEY};
-pub use truth::{Sent, compare_home, compare_user, number, post_id, user_id};
+pub use truth::{Sent, assert_none, home_faults, number, post_id, user_faults, user_id};
 pub use wire::Wire;

@@ -60,9 +60,9 @@ impl Sent {
     }
 }
 
-/// A user's own lists, counters and posts, to the last item.
-pub async fn compare_user(truth: &Truth, session: &Session) {
-    let me = user_id(session);
+/// How a user's own lists, counters and posts differ from the truth, to the last item.
+pub async fn user_faults(truth: &Truth, session: &Session) -> Vec<String> {
+    let (me, mut faults) = (user_id(session), Vec::new());
     let hidden: BTreeSet<UserId> = truth.blocked_by(me).into_iter().collect();
     let lists = [
         (format!("/v1/users/{me}/following"), truth.following(me)),
@@ -74,22 +74,22 @@ pub async fn compare_user(truth: &Truth, session: &Session) {
         let mut users: Vec<UserId> = session.all(&path, 100).await.iter().map(|user| UserId(number(user))).collect();
         users.sort_unstable();
         let expected: Vec<UserId> = expected.into_iter().filter(|user| !hidden.contains(user)).collect();
-        assert_eq!(users, expected, "{path} of {me}");
+        faults.extend((users != expected).then(|| format!("{path} of {me} is {users:?}, not {expected:?}")));
     }
     let user = session.get("/v1/me").await.expect(200).json();
     let counts = [truth.followers(me).len(), truth.following(me).len()];
-    assert_eq!([&user["followers"], &user["following"]], counts, "followers and following of {me}");
+    let told = [&user["followers"], &user["following"]];
+    faults.extend((told != counts).then(|| format!("followers and following of {me} are {told:?}, not {counts:?}")));
 
     let posts = session.all(&format!("/v1/users/{me}/posts"), 100).await;
-    let expected = truth.posts_by(me);
-    compare_ids(&posts.iter().map(post_id).collect::<Vec<_>>(), &expected, &format!("posts by {me}"));
-    for (post, id) in posts.iter().zip(expected) {
-        compare_post(truth, post, id);
-    }
+    let ids: Vec<PostId> = posts.iter().map(post_id).collect();
+    faults.extend(difference(&ids, &truth.posts_by(me), &format!("posts by {me}")));
+    faults.extend(posts.iter().filter_map(|post| post_fault(truth, post)));
+    faults
 }
 
-/// A reader's home timeline, to its end, with what the reader likes of it.
-pub async fn compare_home(truth: &Truth, session: &Session) {
+/// How a reader's home timeline differs from the truth, to its end, with what the reader likes of it.
+pub async fn home_faults(truth: &Truth, session: &Session) -> Vec<String> {
     let me = user_id(session);
     let (mut posts, mut liked, mut cursor) = (Vec::new(), Vec::new(), String::new());
     loop {
@@ -101,40 +101,48 @@ pub async fn compare_home(truth: &Truth, session: &Session) {
             None => break,
         }
     }
-    let expected = truth.home(me);
-    compare_ids(&posts.iter().map(post_id).collect::<Vec<_>>(), &expected, &format!("home of {me}"));
-    for (post, &id) in posts.iter().zip(&expected) {
-        compare_post(truth, post, id);
-    }
-    let shown: BTreeSet<PostId> = expected.into_iter().collect();
-    let expected: Vec<PostId> = truth.likes_of(me).into_iter().filter(|post| shown.contains(post)).collect();
-    compare_ids(&liked, &expected, &format!("likes of {me}"));
+    let ids: Vec<PostId> = posts.iter().map(post_id).collect();
+    let shown: BTreeSet<PostId> = ids.iter().copied().collect();
+    let likes: Vec<PostId> = truth.likes_of(me).into_iter().filter(|post| shown.contains(post)).collect();
+    let lists =
+        [difference(&ids, &truth.home(me), &format!("home of {me}")), difference(&liked, &likes, &format!("likes of {me}"))];
+    lists.into_iter().flatten().chain(posts.iter().filter_map(|post| post_fault(truth, post))).collect()
 }
 
-/// Tells the difference, which is short where the lists are long.
+/// Fails where there are faults.
 #[track_caller]
-fn compare_ids(found: &[PostId], expected: &[PostId], what: &str) {
+pub fn assert_none(faults: &[Vec<String>]) {
+    let faults = faults.concat();
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults[..faults.len().min(20)].join("\n"));
+}
+
+/// What is different, which is little where the lists are long.
+fn difference(found: &[PostId], expected: &[PostId], what: &str) -> Option<String> {
+    if found == expected {
+        return None;
+    }
     let less = |some: &[PostId], others: &[PostId]| -> Vec<(usize, PostId)> {
         let others: BTreeSet<PostId> = others.iter().copied().collect();
         some.iter().copied().enumerate().filter(|(_, id)| !others.contains(id)).collect()
     };
     let (missing, more) = (less(expected, found), less(found, expected));
-    assert!(
-        found == expected,
-        "{what}: {} of {} are missing (place, id): {:?}; {} too many: {:?}; repeated or in another order: {}",
-        missing.len(),
+    let told = |some: &[(usize, PostId)]| format!("{} {:?}", some.len(), &some[..some.len().min(8)]);
+    Some(format!(
+        "{what}: of {}, missing (place, id): {}; too many: {}; falling: {}",
         expected.len(),
-        &missing[..missing.len().min(8)],
-        more.len(),
-        &more[..more.len().min(8)],
-        found.len() + missing.len() != expected.len() + more.len() || !found.is_sorted_by(|a, b| a > b),
-    );
+        told(&missing),
+        told(&more),
+        found.is_sorted_by(|a, b| a > b),
+    ))
 }
 
-fn compare_post(truth: &Truth, shown: &Value, id: PostId) {
-    let post = truth.post(id).unwrap();
-    assert_eq!((&shown["text"], &shown["likes"]), (&json!(post.text), &json!(post.likes)), "{id}");
-    assert_eq!(shown["author"]["handle"], post.author.handle.as_str(), "{id}");
+/// What is wrong with a post that exists.
+fn post_fault(truth: &Truth, shown: &Value) -> Option<String> {
+    let post = truth.post(post_id(shown))?;
+    let right = shown["text"] == *post.text
+        && shown["likes"] == post.likes
+        && shown["author"]["handle"] == post.author.handle.as_str();
+    (!right).then(|| format!("{shown} is {post:?}"))
 }
 
 pub fn user_id(session: &Session) -> UserId {

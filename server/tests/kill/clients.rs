@@ -9,7 +9,7 @@ use futures::future::{join, join_all};
 use tributary_engine::model::{Command, UserId};
 use tributary_engine::testkit::Truth;
 
-use crate::common::{Client, Sent, Session, choose, compare_home, compare_user, user_id};
+use crate::common::{Client, Sent, Session, assert_none, choose, home_faults, user_faults, user_id};
 
 const CLIENTS: usize = 10;
 const USERS_EACH: usize = 4;
@@ -109,9 +109,9 @@ impl Clients {
                 of(sessions, sent.actor).get(&format!("/v1/posts/{post}")).await.problem(404, "unknown_post");
             }
         }
-        join_all(sessions.iter().map(|session| compare_user(truth, session))).await;
+        assert_none(&join_all(sessions.iter().map(|session| user_faults(truth, session))).await);
         let sample = self.rng.choose_multiple(sessions, readers.min(sessions.len()));
-        join_all(sample.into_iter().map(|session| compare_home(truth, session))).await;
+        assert_none(&join_all(sample.into_iter().map(|session| home_faults(truth, session))).await);
     }
 
     /// Writes until `kill` is done and the connections broke.
