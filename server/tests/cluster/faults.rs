@@ -25,10 +25,11 @@ pub enum Fault {
     UnknownEvent,
     /// See [`restore`](crate::restore).
     PostgresRestored,
+    PostgresRestoredUnseen,
 }
 
 impl Fault {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::WorkerKilled,
         Self::NodeKilled,
         Self::RelayKilled,
@@ -44,6 +45,7 @@ impl Fault {
         Self::NoWorkers,
         Self::UnknownEvent,
         Self::PostgresRestored,
+        Self::PostgresRestoredUnseen,
     ];
 
     /// Breaks it and heals it, while others make load.
@@ -125,7 +127,7 @@ impl Fault {
                 tokio::time::sleep(Duration::from_secs(4)).await;
             }
             Self::UnknownEvent => topic::say_something_unknown(world).await,
-            Self::PostgresRestored => unreachable!("it has its own course"),
+            Self::PostgresRestored | Self::PostgresRestoredUnseen => unreachable!("they have a course of their own"),
         }
     }
 

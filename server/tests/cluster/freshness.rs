@@ -50,9 +50,11 @@ impl Freshness {
                 let counts_from = world.weather.counts_from(1 - node, acknowledged);
                 let seen = seen.map(|reply| reply.expect(200).json());
                 if seen.is_some_and(|page| page["items"].as_array().unwrap().iter().any(|item| post_id(item) == post)) {
-                    let from = counts_from.unwrap_or_else(Instant::now);
-                    let times = if from == acknowledged { &self.calm } else { &self.stormy };
-                    times.borrow_mut().push(from.elapsed());
+                    // What was visible although something was away says nothing about how soon.
+                    if let Some(from) = counts_from {
+                        let times = if from == acknowledged { &self.calm } else { &self.stormy };
+                        times.borrow_mut().push(from.elapsed());
+                    }
                     break;
                 }
                 let late = counts_from.is_some_and(|from| from.elapsed() > VISIBLE_WITHIN);

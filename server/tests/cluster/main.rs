@@ -116,21 +116,31 @@ impl Run {
     async fn meet(&self, fault: Fault, rng: &mut fastrand::Rng) {
         self.world.enter(&format!("{fault:?}"));
         let world = &self.world;
-        if fault == Fault::PostgresRestored {
-            let backup = Backup::take(world).await;
-            self.load(rng, async |rng| {
-                tokio::time::sleep(Duration::from_secs(2)).await;
-                backup.restore(world, rng).await;
-                any_moment(rng, LOAD_MS_MAX).await;
-            })
-            .await;
-        } else {
-            self.load(rng, async |rng| {
-                any_moment(rng, LOAD_MS_MAX).await;
-                fault.strike(world, rng).await;
-                any_moment(rng, LOAD_MS_MAX).await;
-            })
-            .await;
+        match fault {
+            Fault::PostgresRestored => {
+                let backup = Backup::take(world).await;
+                self.load(rng, async |rng| {
+                    any_moment(rng, 2 * LOAD_MS_MAX).await;
+                    backup.restore_under_load(world, rng).await;
+                    any_moment(rng, LOAD_MS_MAX).await;
+                })
+                .await;
+            }
+            Fault::PostgresRestoredUnseen => {
+                let backup = Backup::take(world).await;
+                self.load(rng, async |rng| any_moment(rng, 2 * LOAD_MS_MAX).await).await;
+                backup.restore_unseen(world, rng).await;
+                self.settle(rng).await;
+                self.load(rng, async |rng| any_moment(rng, LOAD_MS_MAX).await).await;
+            }
+            _ => {
+                self.load(rng, async |rng| {
+                    any_moment(rng, LOAD_MS_MAX).await;
+                    fault.strike(world, rng).await;
+                    any_moment(rng, LOAD_MS_MAX).await;
+                })
+                .await;
+            }
         }
         self.settle(rng).await;
         fault.heal_late(world).await;

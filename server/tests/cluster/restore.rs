@@ -1,11 +1,12 @@
-//! PostgreSQL goes back to an older backup, under nodes that live on with their caches: a new history begins, and what
-//! was acknowledged after the backup never happened.
+//! PostgreSQL goes back to an older backup: a new history begins, and what was acknowledged after the backup never
+//! happened. Either under nodes that live on with their caches, or while no node is there to notice.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::faults::any_moment;
 use crate::ledger::Ledger;
+use crate::nodes::{Node, copy};
 use crate::world::World;
 
 /// A copy of the server's files, and what was true then.
@@ -25,7 +26,7 @@ impl Backup {
         world.weather.store.goes();
         world.services.deed("stop", &["postgres"]).await;
         remove(&folder);
-        crate::nodes::copy(&data(world), &folder).await;
+        copy(&data(world), &folder).await;
         world.services.deed("start", &["postgres"]).await;
         world.until_ready().await;
         world.weather.store.is_back();
@@ -34,29 +35,15 @@ impl Backup {
 
     /// Puts the backup in place of what is there, while clients write posts. Whatever they were told before is undone;
     /// what they are told afterwards stands.
-    pub async fn restore(self, world: &World, rng: &mut fastrand::Rng) {
+    pub async fn restore_under_load(self, world: &World, rng: &mut fastrand::Rng) {
         world.posts_only.set(true);
         world.until("only posts are written", async || (world.others_under_way.get() == 0).then_some(())).await;
         world.weather.store.goes();
-        world.services.deed("stop", &["postgres"]).await;
-        any_moment(rng, 500).await;
-
-        world.weather.changing.set(true);
-        world.weather.restored.set(world.weather.restored.get() + 1);
-        let posts = |ledger: &Ledger| ledger.truth.post_ids().len();
-        world.ledger.replace_with(|now| {
-            println!("  {} posts never happened", posts(now).saturating_sub(posts(&self.ledger)));
-            self.ledger.goes_on_after(now)
-        });
-        world.acknowledged.borrow_mut().clear();
-
-        let old = world.services.folder.join("postgres.old");
-        std::fs::rename(data(world), &old).unwrap();
-        std::fs::rename(&self.folder, data(world)).unwrap();
-        world.services.deed("start", &["postgres"]).await;
+        let epoch = self.epoch;
+        self.put_in_place(world, rng).await;
         let new = async || {
             let row = world.services.sql(&world.nodes.database, EPOCH).await.ok()?;
-            (row[0].get(0)? != self.epoch.to_string()).then_some(())
+            (row[0].get(0)? != epoch.to_string()).then_some(())
         };
         world.until("the history has a new epoch", new).await;
         for node in 0..2 {
@@ -74,6 +61,35 @@ impl Backup {
         // The new history grows while only posts are written, then by all that there is.
         tokio::time::sleep(Duration::from_millis(500)).await;
         world.posts_only.set(false);
+    }
+
+    /// Puts the backup in place of what is there, while no node runs. Nothing may be written meanwhile.
+    pub async fn restore_unseen(self, world: &World, rng: &mut fastrand::Rng) {
+        world.nodes.all().for_each(Node::kill);
+        let epoch = self.epoch;
+        self.put_in_place(world, rng).await;
+        for node in world.nodes.all() {
+            node.start().await;
+        }
+        world.weather.changing.set(false);
+        assert_ne!(world.number(EPOCH).await, epoch, "the log bears witness that this is another history");
+    }
+
+    async fn put_in_place(self, world: &World, rng: &mut fastrand::Rng) {
+        world.services.deed("stop", &["postgres"]).await;
+        any_moment(rng, 500).await;
+        world.weather.changing.set(true);
+        world.weather.restored.set(world.weather.restored.get() + 1);
+        let posts = |ledger: &Ledger| ledger.truth.post_ids().len();
+        world.ledger.replace_with(|now| {
+            println!("  {} posts never happened", posts(now).saturating_sub(posts(&self.ledger)));
+            self.ledger.goes_on_after(now)
+        });
+        world.acknowledged.borrow_mut().clear();
+        let old = world.services.folder.join("postgres.old");
+        std::fs::rename(data(world), &old).unwrap();
+        std::fs::rename(&self.folder, data(world)).unwrap();
+        world.services.deed("start", &["postgres"]).await;
         remove(&old);
     }
 }
@@ -82,7 +98,7 @@ fn data(world: &World) -> PathBuf {
     world.services.folder.join("postgres")
 }
 
-fn remove(folder: &PathBuf) {
+fn remove(folder: &Path) {
     if folder.exists() {
         std::fs::remove_dir_all(folder).unwrap();
     }
