@@ -41,6 +41,8 @@ pub const LOGICAL_SHARDS: u16 = 1_024;
 pub const ROUND_RING_SHARE: usize = 4;
 /// Followers read from the store at a time; a huge audience is streamed in such pages.
 pub const FOLLOWERS_PAGE: usize = 65_536;
+/// Segments that wait to be sent at the most, where rounds are small.
+pub const SEGMENTS_UNSENT: usize = 2_000;
 /// Events that a log reader hands over at a time.
 pub const EVENTS_BATCH: usize = 4_096;
 /// Commands that share one commit (group commit) at the most.

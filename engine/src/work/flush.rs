@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::{Audience, Group, Memory, Stop, stopped};
-use crate::limits::{APPEND_TIMEOUT, FOLLOWERS_PAGE, ROUND_RING_SHARE};
+use crate::limits::{APPEND_TIMEOUT, FOLLOWERS_PAGE, ROUND_RING_SHARE, SEGMENTS_UNSENT};
 use crate::model::{Channel, Epoch, Event, LoggedEvent, NumberedEvent, Position, PostId, SlotRange, Tuning, UserId};
 use crate::ports::{Log, LogError, LogReader, SegmentBatch, Shard, ShardError, Store, StoreError};
 use crate::retry::Backoff;
@@ -130,7 +130,7 @@ impl Flush {
             }
             if event.position != self.round.to.next() {
                 // A hole: no segment spans it.
-                self.flush().await?;
+                self.close_round().await?;
                 self.skip_to(Position(event.position.0 - 1));
             }
             let (max_pairs, max_age_ms) = {
@@ -140,7 +140,7 @@ impl Flush {
             if let Event::Posted { post, author, channel: Channel::Push, audience } = event.event {
                 let pairs = u64::from(audience) + 1;
                 if self.round.pairs + pairs > max_pairs && !self.round.posts.is_empty() {
-                    self.flush().await?;
+                    self.close_round().await?;
                 }
                 self.round.posts.push((post, author));
                 self.round.pairs += pairs;
@@ -150,9 +150,10 @@ impl Flush {
             if self.round.to.0 - self.round.from.0 >= self.round_events
                 || max_age_ms == 0 && !self.round.posts.is_empty()
             {
-                self.flush().await?;
+                self.close_round().await?;
             }
         }
+        self.send().await;
         self.tell();
         Ok(())
     }
@@ -169,6 +170,15 @@ impl Flush {
     /// # Errors
     /// What the store said; the round stays gathered, and nothing is lost.
     pub async fn flush(&mut self) -> Result<(), StoreError> {
+        let closed = self.close_round().await;
+        self.send().await;
+        self.tell();
+        closed
+    }
+
+    /// Compacts what has been gathered. Its segments are sent, or wait to be sent with those of the next round: where
+    /// rounds are small and many are at hand, a shard is asked once for all of them.
+    async fn close_round(&mut self) -> Result<(), StoreError> {
         let (from, to) = (self.round.from, self.round.to);
         if from == to {
             return Ok(());
@@ -193,7 +203,6 @@ impl Flush {
                 self.state.position.store(to.0, Ordering::Relaxed);
                 self.state.deliveries.fetch_add(deliveries, Ordering::Relaxed);
                 self.state.nanos.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
-                self.tell();
                 Ok(())
             }
             Err(error) => {
@@ -259,7 +268,7 @@ impl Flush {
             let header = SegmentHeader { epoch: *epoch, from, to, stamp };
             batch.push(memory.reader(number), |out| header.encode(posts, out));
         });
-        self.send().await;
+        self.send_if_many().await;
         pairs
     }
 
@@ -274,8 +283,14 @@ impl Flush {
             let (from, stamp) = self.memory.span(number);
             let header = SegmentHeader { epoch: self.epoch, from, to, stamp };
             self.batch.push(self.memory.reader(number), |out| header.encode([], out));
+            self.send_if_many().await;
         }
-        self.send().await;
+    }
+
+    async fn send_if_many(&mut self) {
+        if self.batch.len() >= SEGMENTS_UNSENT {
+            self.send().await;
+        }
     }
 
     /// Whether it succeeds changes no statement: a window without the segment does not join the next one.
