@@ -171,7 +171,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Gives unnumbered events the next numbers, and returns up to `limit` numbered events that are not yet
     /// marked as published, in order of number. Of several nodes that ask, the store may choose one to publish, and
-    /// tell the others of none.
+    /// tell the others of none: ask only to publish what is told. With `limit` 0 everything committed has its number
+    /// afterwards, and the node is not chosen.
     async fn number_events(&self, limit: usize) -> Result<Vec<LoggedEvent>, StoreError>;
     /// Marks every event up to `position` as published.
     async fn mark_published(&self, position: Position) -> Result<(), StoreError>;

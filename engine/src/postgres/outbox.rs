@@ -36,7 +36,8 @@ impl Inner {
     /// Numbers, whoever asks; tells the one node that publishes of what is to be published. Should two nodes hold
     /// themselves for that one (the session with the lock has died unnoticed), both publish the same.
     pub(super) async fn number_events(&self, count: usize) -> Result<Vec<LoggedEvent>, StoreError> {
-        let publishes = self.sentinel.publishes().await?;
+        // A node that would not publish must not be the one that has the lock.
+        let publishes = count > 0 && self.sentinel.publishes().await?;
         let numbered = async {
             let lent = self.lend().await?;
             let statements = lent.prepare(&[NUMBER, UNPUBLISHED]).await?;

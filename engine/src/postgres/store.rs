@@ -1,7 +1,7 @@
 //! The store itself: connected, with its pool, its gate and its sentinel. What the port asks of it stands in
 //! [`port`](super::port).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
 use tokio::sync::Semaphore;
@@ -13,6 +13,7 @@ use super::lent::{Lent, Params, bounded};
 use super::schema;
 use super::sentinel::Sentinel;
 use crate::limits::{COMMAND_QUEUE, CONNECT_TIMEOUT, POOL_TIMEOUT};
+use crate::model::Epoch;
 use crate::ports::{Clock, StoreError};
 
 /// Connections that are closed at the most before a good one is found: those of an earlier run of the server.
@@ -28,6 +29,8 @@ pub(super) struct Inner {
     pub(super) clock: Clock,
     pub(super) gate: Arc<Gate>,
     pub(super) sentinel: Arc<Sentinel>,
+    /// How far the server's log had come when it was last asked, and in which history.
+    pub(super) reached: Mutex<Option<(Epoch, i64)>>,
     /// Places for commands under way and waiting.
     pub(super) commands: Arc<Semaphore>,
     server: Server,
@@ -50,7 +53,9 @@ impl PostgresStore {
         let pool = pool(&server, &gate, options.pool_size)
             .map_err(|why| StoreError::Unavailable(format!("making the pool of PostgreSQL: {why}")))?;
         let commands = Arc::new(Semaphore::new(COMMAND_QUEUE));
-        Ok(Arc::new(Self { inner: Arc::new(Inner { clock, gate, sentinel, commands, server, pool }) }))
+        Ok(Arc::new(Self {
+            inner: Arc::new(Inner { clock, gate, sentinel, reached: Mutex::default(), commands, server, pool }),
+        }))
     }
 }
 

@@ -114,13 +114,8 @@ impl Follower {
 
     /// Gives everything committed its number; the last one.
     async fn number_all(&self) -> Result<Position, StoreError> {
-        loop {
-            let numbered = self.tier.store.number_events(EVENTS_BATCH).await?;
-            let last = self.tier.store.last_position().await?;
-            if numbered.last().is_none_or(|event| event.position >= last) || numbered.len() < EVENTS_BATCH {
-                return Ok(last);
-            }
-        }
+        self.tier.store.number_events(0).await?;
+        self.tier.store.last_position().await
     }
 
     /// Applies events whose numbers have not been applied; they must join on. One that cannot be applied is a hole: it

@@ -56,7 +56,8 @@ impl Relay {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "relaying events failed; trying again");
-                    backoff.pause()
+                    // What is committed once the store is back waits for nothing else than this.
+                    backoff.pause().min(RELAY_POLL)
                 }
             };
             tokio::time::sleep(pause).await;

@@ -106,6 +106,7 @@ async fn one_node_publishes_woken_by_any_and_another_takes_over() {
     let database = server.migrated().await;
     let (first, second) = (server.open(&database).await, server.open(&database).await);
     let ann = author(&first).await;
+    assert_eq!(second.number_events(0).await, Ok(vec![]), "who only numbers is not chosen");
     assert_eq!(first.number_events(9).await, Ok(vec![]));
     // Nothing is left of what the first node woke itself for.
     second.commit(&publish(ann, "one".into())).await.unwrap();

@@ -69,7 +69,8 @@ impl Freshness {
     pub fn phase(&self) -> String {
         let (mut calm, mut stormy) = (self.calm.take(), self.stormy.take());
         self.all.borrow_mut().extend(&calm);
-        let stormy = if stormy.is_empty() { String::new() } else { format!("; after an outage {}", figures(&mut stormy)) };
+        let stormy =
+            if stormy.is_empty() { String::new() } else { format!("; after an outage {}", figures(&mut stormy)) };
         format!("visible after {}{stormy}", figures(&mut calm))
     }
 

@@ -55,13 +55,7 @@ enum Shown {
 
 impl Ledger {
     pub fn new(truth: Truth) -> Self {
-        Self {
-            truth,
-            posts: BTreeMap::new(),
-            pairs: HashMap::new(),
-            likes: HashMap::new(),
-            publishing: HashMap::new(),
-        }
+        Self { truth, posts: BTreeMap::new(), pairs: HashMap::new(), likes: HashMap::new(), publishing: HashMap::new() }
     }
 
     /// What is true once the store has gone back to what it was at this ledger's time, and posts are on their way
@@ -190,7 +184,8 @@ impl Ledger {
             Some(change) => change.is_some_and(|change| look.sees(change, true)),
         };
         let here = |id: &&PostId| self.truth.post(**id).is_some();
-        let wrong = ids.iter().filter(here).filter(settled).find(|id| likes.contains(id) != liked.contains(&id.to_string()));
+        let wrong =
+            ids.iter().filter(here).filter(settled).find(|id| likes.contains(id) != liked.contains(&id.to_string()));
         wrong.map(|id| format!("whether {id} is liked is told wrongly: {}", !likes.contains(id)))
     }
 

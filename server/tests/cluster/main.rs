@@ -38,6 +38,8 @@ use world::World;
 
 /// Load before and after a fault lasts for up to this.
 const LOAD_MS_MAX: u64 = 1_500;
+/// Between a backup and its restoration: long enough that all nodes have seen something that is lost then.
+const LOST: Duration = Duration::from_secs(1);
 /// Of each partition so many messages are published again.
 const REPEATED_MESSAGES: i64 = 1_000;
 
@@ -120,7 +122,7 @@ impl Run {
             Fault::PostgresRestored => {
                 let backup = Backup::take(world).await;
                 self.load(rng, async |rng| {
-                    any_moment(rng, 2 * LOAD_MS_MAX).await;
+                    tokio::time::sleep(LOST).await;
                     backup.restore_under_load(world, rng).await;
                     any_moment(rng, LOAD_MS_MAX).await;
                 })
@@ -128,7 +130,7 @@ impl Run {
             }
             Fault::PostgresRestoredUnseen => {
                 let backup = Backup::take(world).await;
-                self.load(rng, async |rng| any_moment(rng, 2 * LOAD_MS_MAX).await).await;
+                self.load(rng, async |_| tokio::time::sleep(LOST).await).await;
                 backup.restore_unseen(world, rng).await;
                 self.settle(rng).await;
                 self.load(rng, async |rng| any_moment(rng, LOAD_MS_MAX).await).await;

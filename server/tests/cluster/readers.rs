@@ -67,7 +67,8 @@ async fn page(world: &World, user: &User, node: usize, path: &str, below: Option
     let reply = world.ask(user, node, |session| session.get(path)).await?;
     let page = reply.expect(200).json();
     let ids: Vec<PostId> = page["items"].as_array().unwrap().iter().map(post_id).collect();
-    let falls = ids.is_sorted_by(|a, b| a > b) && ids.first().is_none_or(|first| Some(*first) < below.or(Some(PostId::MAX)));
+    let falls =
+        ids.is_sorted_by(|a, b| a > b) && ids.first().is_none_or(|first| Some(*first) < below.or(Some(PostId::MAX)));
     assert!(falls, "api-{node} during {}: {path} of {}: ids do not fall: {ids:?}", world.phase(), user.id);
     // While the history changes, a node may still show what it knew.
     if world.weather.changing.get() || world.weather.restored.get() != restored {

@@ -151,11 +151,8 @@ impl World {
 
     /// What a node says of itself to operators.
     pub async fn status(&self, node: usize) -> Option<Value> {
-        let operator = Session {
-            client: self.nodes.api[node].client(),
-            token: self.operator.clone(),
-            id: String::new(),
-        };
+        let operator =
+            Session { client: self.nodes.api[node].client(), token: self.operator.clone(), id: String::new() };
         let reply = tokio::time::timeout(HANG, operator.get("/v1/operator/status").attempt()).await.ok()?.ok()?;
         (reply.status == 200).then(|| reply.json())
     }

@@ -104,8 +104,10 @@ pub async fn home_faults(truth: &Truth, session: &Session) -> Vec<String> {
     let ids: Vec<PostId> = posts.iter().map(post_id).collect();
     let shown: BTreeSet<PostId> = ids.iter().copied().collect();
     let likes: Vec<PostId> = truth.likes_of(me).into_iter().filter(|post| shown.contains(post)).collect();
-    let lists =
-        [difference(&ids, &truth.home(me), &format!("home of {me}")), difference(&liked, &likes, &format!("likes of {me}"))];
+    let lists = [
+        difference(&ids, &truth.home(me), &format!("home of {me}")),
+        difference(&liked, &likes, &format!("likes of {me}")),
+    ];
     lists.into_iter().flatten().chain(posts.iter().filter_map(|post| post_fault(truth, post))).collect()
 }
 

@@ -68,6 +68,8 @@ pub(super) async fn numbers_have_no_gap_and_come_again_until_marked(store: Arc<d
     for _ in 0..10 {
         world.post(ann).await;
     }
+    assert_eq!(world.store.number_events(0).await, Ok(vec![]));
+    assert_eq!(world.store.last_position().await, Ok(Position(10)), "all have their numbers");
     let first = world.store.number_events(4).await.expect("the store numbers");
     assert_eq!(first.iter().map(|event| event.position.0).collect::<Vec<_>>(), [1, 2, 3, 4]);
     world.post(ann).await;
