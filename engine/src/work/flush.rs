@@ -5,12 +5,15 @@
 //! late, twice, or not at all. A flush that falls behind what the log keeps goes on where the log begins: windows no
 //! longer join, and those whose readers come are filled.
 
+mod state;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::{Audience, Group, Memory, Stop, stopped};
@@ -20,32 +23,7 @@ use crate::ports::{Log, LogError, LogReader, SegmentBatch, Shard, ShardError, St
 use crate::retry::Backoff;
 use crate::timeline::SegmentHeader;
 
-/// How far a flush has come, for operators. All numbers may trail.
-#[derive(Debug, Default)]
-pub struct FlushState {
-    position: AtomicU64,
-    seen: AtomicU64,
-    nanos: AtomicU64,
-    deliveries: AtomicU64,
-}
-
-impl FlushState {
-    /// Posts up to here are compacted.
-    pub fn position(&self) -> Position {
-        Position(self.position.load(Ordering::Relaxed))
-    }
-
-    /// Events behind the log.
-    pub fn backlog(&self) -> u64 {
-        self.seen.load(Ordering::Relaxed).saturating_sub(self.position().0)
-    }
-
-    /// H: microseconds to deliver one entry by flush, coalescing counted; none before the first delivery.
-    pub fn h_us(&self) -> Option<f64> {
-        let deliveries = self.deliveries.load(Ordering::Relaxed);
-        (deliveries > 0).then(|| self.nanos.load(Ordering::Relaxed) as f64 / 1_000.0 / deliveries as f64)
-    }
-}
+pub use state::FlushState;
 
 /// A worker's flush: follows the log, and compacts it round by round for the readers of its slots.
 pub struct Flush {
@@ -63,6 +41,8 @@ pub struct Flush {
     memory: Memory,
     group: Group,
     batch: SegmentBatch,
+    /// The batch that is on its way.
+    sending: Option<JoinHandle<SegmentBatch>>,
     round: Round,
     swept: Position,
     state: Arc<FlushState>,
@@ -108,6 +88,7 @@ impl Flush {
             memory: Memory::default(),
             group: Group::default(),
             batch: SegmentBatch::default(),
+            sending: None,
             round: Round::after(position),
             swept: position,
             state,
@@ -153,7 +134,7 @@ impl Flush {
                 self.close_round().await?;
             }
         }
-        self.send().await;
+        self.send_all().await;
         self.tell();
         Ok(())
     }
@@ -171,7 +152,7 @@ impl Flush {
     /// What the store said; the round stays gathered, and nothing is lost.
     pub async fn flush(&mut self) -> Result<(), StoreError> {
         let closed = self.close_round().await;
-        self.send().await;
+        self.send_all().await;
         self.tell();
         closed
     }
@@ -293,16 +274,22 @@ impl Flush {
         }
     }
 
-    /// Whether it succeeds changes no statement: a window without the segment does not join the next one.
+    /// Begins to send what there is, once what was being sent before has arrived: the next round is made meanwhile.
     async fn send(&mut self) {
+        let spare = match self.sending.take() {
+            Some(sending) => sending.await.unwrap_or_default(),
+            None => SegmentBatch::default(),
+        };
         if !self.batch.is_empty() {
-            let sent = tokio::time::timeout(APPEND_TIMEOUT, self.shard.append(&self.batch)).await;
-            let failed = sent.unwrap_or_else(|_| Err(ShardError("no answer in time".to_owned())));
-            if let Err(error) = failed {
-                tracing::warn!(%error, segments = self.batch.len(), "segments were not appended; their readers will be filled");
-            }
+            let batch = std::mem::replace(&mut self.batch, spare);
+            self.sending = Some(tokio::spawn(append(self.shard.clone(), batch)));
         }
-        self.batch.clear();
+    }
+
+    /// Sends what there is, and waits until it has arrived.
+    async fn send_all(&mut self) {
+        self.send().await;
+        self.send().await;
     }
 
     /// Follows `log` until stopped.
@@ -372,6 +359,17 @@ impl Flush {
             }
         }
     }
+}
+
+/// Appends the batch, and gives its memory back. Whether it succeeds changes no statement: a window without the segment
+/// does not join the next one.
+async fn append(shard: Arc<dyn Shard>, mut batch: SegmentBatch) -> SegmentBatch {
+    let sent = tokio::time::timeout(APPEND_TIMEOUT, shard.append(&batch)).await;
+    if let Err(error) = sent.unwrap_or_else(|_| Err(ShardError("no answer in time".to_owned()))) {
+        tracing::warn!(%error, segments = batch.len(), "segments were not appended; their readers will be filled");
+    }
+    batch.clear();
+    batch
 }
 
 /// What comes after `position`. Cancel-safe, as readers are.
