@@ -27,6 +27,7 @@ mod writers;
 
 use std::time::{Duration, Instant};
 
+use common::say;
 use faults::{Fault, Snapshot, any_moment};
 use freshness::{BELLS, Freshness, LISTENER, WHISPERS};
 use nodes::Nodes;
@@ -46,14 +47,14 @@ const REPEATED_MESSAGES: i64 = 1_000;
 #[tokio::test]
 async fn nothing_is_lost_or_shown_twice_whatever_breaks() {
     let Some(services) = Services::of_environment() else {
-        println!("skipped: it needs services that it may stop: `python3 compose/native.py run -- cargo test ...`");
+        say("skipped: it needs services that it may stop: `python3 compose/native.py run -- cargo test ...`");
         return;
     };
     let seed = match std::env::var("TRIBUTARY_CLUSTER_SEED") {
         Ok(text) => text.parse().expect("TRIBUTARY_CLUSTER_SEED is a number"),
         Err(_) => fastrand::u64(..) >> 16,
     };
-    println!("TRIBUTARY_CLUSTER_SEED={seed}");
+    say(format!("TRIBUTARY_CLUSTER_SEED={seed}"));
     let mut rng = fastrand::Rng::with_seed(seed);
     let started = Instant::now();
     // Dropped last: while the nodes end, their services are there.
@@ -68,10 +69,10 @@ async fn nothing_is_lost_or_shown_twice_whatever_breaks() {
     }
     run.replay(&mut rng).await;
     run.world.nodes.check_logs();
-    println!("acknowledged on one node, {} on the other, all in all", run.freshness.all());
+    say(format!("acknowledged on one node, {} on the other, all in all", run.freshness.all()));
     run.seen.check();
     run.world.nodes.remove(&run.world.services).await;
-    println!("{:.1} s", started.elapsed().as_secs_f64());
+    say(format!("{:.1} s", started.elapsed().as_secs_f64()));
 }
 
 /// The faults in an order by the dice, or those that were asked for.
@@ -164,7 +165,7 @@ impl Run {
         world.enter("messages that came again");
         self.load(rng, async |rng| {
             let repeated = topic::repeat_messages(world, REPEATED_MESSAGES).await;
-            println!("  {repeated} messages published again");
+            say(format!("  {repeated} messages published again"));
             any_moment(rng, LOAD_MS_MAX).await;
         })
         .await;
@@ -194,12 +195,12 @@ impl Run {
         self.seen.look(&self.world).await;
         settle::compare(&self.world, rng).await;
         let posts = self.world.ledger.borrow().truth.post_ids().len();
-        println!(
+        say(format!(
             "{:7.1} s {}: {}; {posts} posts, compared in {:.1} s",
             self.started.elapsed().as_secs_f64(),
             self.world.phase(),
             self.freshness.phase(),
             self.started.elapsed().as_secs_f64() - loaded,
-        );
+        ));
     }
 }

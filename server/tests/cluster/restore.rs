@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::common::say;
 use crate::faults::any_moment;
 use crate::ledger::Ledger;
 use crate::nodes::{Node, copy};
@@ -82,7 +83,7 @@ impl Backup {
         world.weather.restored.set(world.weather.restored.get() + 1);
         let posts = |ledger: &Ledger| ledger.truth.post_ids().len();
         world.ledger.replace_with(|now| {
-            println!("  {} posts never happened", posts(now).saturating_sub(posts(&self.ledger)));
+            say(format!("  {} posts never happened", posts(now).saturating_sub(posts(&self.ledger))));
             self.ledger.goes_on_after(now)
         });
         world.acknowledged.borrow_mut().clear();

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use crate::common::say;
 use crate::world::World;
 
 /// Each must have been more than nothing at some time.
@@ -37,7 +38,7 @@ impl Seen {
 
     /// Everything has happened.
     pub fn check(&self) {
-        println!("{:?}", self.0.borrow());
+        say(format!("{:?}", self.0.borrow()));
         for name in WANTED {
             assert!(self.0.borrow().get(name).is_some_and(|value| *value > 0.0), "{name} never rose");
         }

@@ -41,11 +41,11 @@ pub async fn compare(world: &World, rng: &mut fastrand::Rng) {
     until_applied(world).await;
     repeat(world, rng).await;
     until_applied(world).await;
-    let ledger = world.ledger.borrow();
+    let truth = world.ledger.borrow().truth.clone();
     for node in 0..2 {
         let sessions: Vec<_> = world.users.iter().map(|user| world.session(user, node)).collect();
-        let users = join_all(sessions.iter().map(|session| user_faults(&ledger.truth, session))).await;
-        let homes = join_all(sessions.iter().map(|session| home_faults(&ledger.truth, session))).await;
+        let users = join_all(sessions.iter().map(|session| user_faults(&truth, session))).await;
+        let homes = join_all(sessions.iter().map(|session| home_faults(&truth, session))).await;
         let told = |mut faults: Vec<String>| {
             faults.iter_mut().for_each(|fault| fault.insert_str(0, &format!("api-{node} after {}: ", world.phase())));
             faults

@@ -7,6 +7,7 @@
 mod client;
 mod commands;
 mod process;
+mod say;
 mod server;
 mod truth;
 mod wire;
@@ -14,6 +15,7 @@ mod wire;
 pub use client::{Ask, Client, Reply, Session, eventually, texts};
 pub use commands::{choose, text};
 pub use process::{Process, program};
+pub use say::say;
 pub use server::{Server, TOKEN_KEY};
 pub use truth::{Sent, assert_none, home_faults, number, post_id, user_faults, user_id};
 pub use wire::Wire;

@@ -2,7 +2,7 @@
 
 use tokio::net::TcpListener;
 
-use crate::common::Process;
+use crate::common::{Client, Process};
 use crate::place::{Place, SECRET};
 
 /// An address where nobody listens.
@@ -79,6 +79,21 @@ async fn a_topic_that_will_not_do_is_told() {
         place.write(&topic, n % 3, b"", br#"{"something": "else"}"#).await;
     }
     place.fails("serve", &["log.topic", "not Tributary's"]).await;
+    place.remove().await;
+}
+
+/// Readers lose nothing but time with a shard: it may come later.
+#[tokio::test]
+async fn a_shard_that_is_not_there_is_no_reason_not_to_start() {
+    let Some(mut place) = Place::migrated().await else { return };
+    place.shards[0] = format!("redis://:{SECRET}@{NOBODY}/0");
+    place.succeeds("check").await;
+    let node = Process::start(place.folder(), "tributary.toml", place.folder().join("node.log")).await;
+    let health = Client::new(node.address).get("/readyz").await.expect(200).json();
+    assert_eq!((&health["status"], &health["checks"]["store"]), (&"degraded".into(), &"ok".into()), "{health}");
+    assert!(node.told().contains("shard=a"), "which one is down is told: {}", node.told());
+    assert!(!node.told().contains(SECRET));
+    drop(node);
     place.remove().await;
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use rdkafka::config::ClientConfig;
@@ -11,7 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_postgres::NoTls;
 
-use crate::common::program;
+use crate::common::{program, say};
 
 /// A node that cannot start says so within this.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -41,12 +42,13 @@ impl Place {
         let (Some(postgres), Some(redis), Some(kafka)) =
             (said("TRIBUTARY_TEST_POSTGRES"), said("TRIBUTARY_TEST_REDIS"), said("TRIBUTARY_TEST_KAFKA"))
         else {
-            println!("skipped: TRIBUTARY_TEST_POSTGRES, TRIBUTARY_TEST_REDIS or TRIBUTARY_TEST_KAFKA is not set");
+            say("skipped: TRIBUTARY_TEST_POSTGRES, TRIBUTARY_TEST_REDIS or TRIBUTARY_TEST_KAFKA is not set");
             return None;
         };
         let name = format!("services_{:x}", fastrand::u64(..));
-        // Tests that run at the same time share the servers; two of them in one database do no harm but to each other.
-        let database = fastrand::u8(6..16);
+        // Tests that run at the same time share the servers, which have 16 databases each.
+        static PLACES: AtomicU8 = AtomicU8::new(0);
+        let database = 6 + PLACES.fetch_add(1, Ordering::Relaxed) % 10;
         let shard = |url: &str| format!("{}/{database}", url.rsplit_once('/').unwrap().0);
         Some(Self {
             folder: TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap(),
