@@ -87,6 +87,7 @@ impl Fault {
                 world.services.deed("stop", &["kafka"]).await;
                 tokio::time::sleep(Duration::from_secs(2)).await;
                 world.services.deed("start", &["kafka"]).await;
+                topic::until_led(world).await;
                 world.weather.log.is_back();
             }
             Self::PostgresRestarted => {

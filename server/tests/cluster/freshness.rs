@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tributary_engine::model::Command;
 
 use crate::common::{post_id, text};
-use crate::weather::VISIBLE_WITHIN;
+use crate::weather::{CAUGHT_UP_WITHIN, VISIBLE_WITHIN};
 use crate::world::{LOOK_EVERY, World};
 use crate::writers::command_until_done;
 
@@ -57,7 +57,10 @@ impl Freshness {
                     }
                     break;
                 }
-                let late = counts_from.is_some_and(|from| from.elapsed() > VISIBLE_WITHIN);
+                let late = counts_from.is_some_and(|from| {
+                    let within = if from == acknowledged { VISIBLE_WITHIN } else { CAUGHT_UP_WITHIN };
+                    from.elapsed() > within
+                });
                 assert!(!late, "during {}: {post} of api-{node} is not visible on api-{}", world.phase(), 1 - node);
                 tokio::time::sleep(LOOK_EVERY).await;
             }

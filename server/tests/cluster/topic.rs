@@ -56,6 +56,22 @@ fn config(broker: &str) -> ClientConfig {
     config
 }
 
+/// Waits until each partition has a leader again: a broker answers before it has read its own log.
+pub async fn until_led(world: &World) {
+    let led = async || {
+        let (broker, topic) = (world.services.kafka.clone(), world.nodes.topic.clone());
+        let asked = tokio::task::spawn_blocking(move || {
+            let consumer: BaseConsumer = config(&broker).create().unwrap();
+            let found = consumer.fetch_metadata(Some(&topic), PATIENCE).ok()?;
+            let partitions = found.topics().first()?.partitions();
+            let led = partitions.iter().all(|part| part.error().is_none() && part.leader() >= 0);
+            (led && partitions.len() == PARTITIONS as usize).then_some(())
+        });
+        asked.await.unwrap()
+    };
+    world.until("the partitions have leaders", led).await;
+}
+
 /// Lets the store tell of something that nobody here understands, as a newer version might: a hole in the log, for
 /// every node.
 pub async fn say_something_unknown(world: &World) {

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 /// From the acknowledgement to where everybody must see it, while store and log are there. What is usual is measured
 /// ([`freshness`](crate::freshness)); this only tells slow from never on a machine that has other things to do.
 pub const VISIBLE_WITHIN: Duration = Duration::from_secs(5);
+/// As much again, once store or log are back: all that was written meanwhile comes at once.
+pub const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(10);
 /// For so long after the store is back and confirmed a node may still say 503: it connects anew.
 const STORE_SLACK: Duration = Duration::from_secs(2);
 
@@ -51,9 +53,9 @@ impl Away {
         let usual = now.checked_sub(VISIBLE_WITHIN).unwrap_or(now);
         let before = |start: Instant| start.checked_sub(VISIBLE_WITHIN).unwrap_or(start);
         match (self.since.get(), self.last.get()) {
-            (Some(start), Some((last, end))) if end + VISIBLE_WITHIN > start => usual.min(before(last)),
+            (Some(start), Some((last, end))) if end + CAUGHT_UP_WITHIN > start => usual.min(before(last)),
             (Some(start), _) => usual.min(before(start)),
-            (None, Some((start, end))) if end + VISIBLE_WITHIN > now => usual.min(before(start)),
+            (None, Some((start, end))) if end + CAUGHT_UP_WITHIN > now => usual.min(before(start)),
             (None, _) => usual,
         }
     }
