@@ -43,6 +43,8 @@ pub const ROUND_RING_SHARE: usize = 4;
 pub const FOLLOWERS_PAGE: usize = 65_536;
 /// Segments that wait to be sent at the most, where rounds are small.
 pub const SEGMENTS_UNSENT: usize = 2_000;
+/// A batch of segments with more bytes is not sent aside while the next round is made.
+pub const SENT_ASIDE_BYTES: usize = 256 * 1024;
 /// Events that a log reader hands over at a time.
 pub const EVENTS_BATCH: usize = 4_096;
 /// Commands that share one commit (group commit) at the most.

@@ -51,6 +51,11 @@ impl SegmentBatch {
         self.readers.len()
     }
 
+    /// Bytes of all segments.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.readers.is_empty()

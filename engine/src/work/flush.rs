@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::{Audience, Group, Memory, Stop, stopped};
-use crate::limits::{APPEND_TIMEOUT, FOLLOWERS_PAGE, ROUND_RING_SHARE, SEGMENTS_UNSENT};
+use crate::limits::{APPEND_TIMEOUT, FOLLOWERS_PAGE, ROUND_RING_SHARE, SEGMENTS_UNSENT, SENT_ASIDE_BYTES};
 use crate::model::{Channel, Epoch, Event, LoggedEvent, NumberedEvent, Position, PostId, SlotRange, Tuning, UserId};
 use crate::ports::{Log, LogError, LogReader, SegmentBatch, Shard, ShardError, Store, StoreError};
 use crate::retry::Backoff;
@@ -274,15 +274,21 @@ impl Flush {
         }
     }
 
-    /// Begins to send what there is, once what was being sent before has arrived: the next round is made meanwhile.
+    /// Sends what there is, once what was being sent before has arrived. A small batch is on its way while the next round
+    /// is made; a large one is waited for, for two of them at a time would not stay in the processor's cache.
     async fn send(&mut self) {
         let spare = match self.sending.take() {
             Some(sending) => sending.await.unwrap_or_default(),
             None => SegmentBatch::default(),
         };
-        if !self.batch.is_empty() {
-            let batch = std::mem::replace(&mut self.batch, spare);
-            self.sending = Some(tokio::spawn(append(self.shard.clone(), batch)));
+        if self.batch.bytes() > SENT_ASIDE_BYTES {
+            append(&*self.shard, &mut self.batch).await;
+        } else if !self.batch.is_empty() {
+            let (shard, mut batch) = (self.shard.clone(), std::mem::replace(&mut self.batch, spare));
+            self.sending = Some(tokio::spawn(async move {
+                append(&*shard, &mut batch).await;
+                batch
+            }));
         }
     }
 
@@ -361,15 +367,14 @@ impl Flush {
     }
 }
 
-/// Appends the batch, and gives its memory back. Whether it succeeds changes no statement: a window without the segment
-/// does not join the next one.
-async fn append(shard: Arc<dyn Shard>, mut batch: SegmentBatch) -> SegmentBatch {
-    let sent = tokio::time::timeout(APPEND_TIMEOUT, shard.append(&batch)).await;
+/// Appends the batch, and empties it. Whether it succeeds changes no statement: a window without the segment does not
+/// join the next one.
+async fn append(shard: &dyn Shard, batch: &mut SegmentBatch) {
+    let sent = tokio::time::timeout(APPEND_TIMEOUT, shard.append(batch)).await;
     if let Err(error) = sent.unwrap_or_else(|_| Err(ShardError("no answer in time".to_owned()))) {
         tracing::warn!(%error, segments = batch.len(), "segments were not appended; their readers will be filled");
     }
     batch.clear();
-    batch
 }
 
 /// What comes after `position`. Cancel-safe, as readers are.
