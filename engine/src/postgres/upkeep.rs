@@ -23,6 +23,9 @@ const TUNINGS: &str = "SELECT tuning FROM tuning WHERE version < $1 ORDER BY ver
 const NOTE: &str = "SELECT text FROM notes WHERE name = $1";
 const SET_NOTE: &str =
     "INSERT INTO notes (name, text) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET text = excluded.text";
+/// The row that is there is written as it is: so it is locked, and told, whoever made it.
+const AGREE_ON_NOTE: &str = "INSERT INTO notes (name, text) VALUES ($1, $2)
+    ON CONFLICT (name) DO UPDATE SET text = notes.text RETURNING text";
 /// By the server's clock. Leases that ran out long ago go with the next renewal of another, unless somebody has them
 /// locked: who renews one now.
 const LEASE: &str = "WITH mine AS (
@@ -100,6 +103,10 @@ impl Inner {
 
     pub(super) async fn set_note(&self, name: &str, text: &str) -> Result<(), StoreError> {
         self.write("keeping a note", SET_NOTE, &[&name, &text]).await
+    }
+
+    pub(super) async fn agree_on_note(&self, name: &str, text: &str) -> Result<String, StoreError> {
+        self.read_one("agreeing on a note", AGREE_ON_NOTE, &[&name, &text], |row| Ok(row.try_get(0)?)).await
     }
 
     /// Holders are any 64 bits: kept as a signed column bit by bit, and put in order here.
