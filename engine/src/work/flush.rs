@@ -5,6 +5,7 @@
 //! late, twice, or not at all. A flush that falls behind what the log keeps goes on where the log begins: windows no
 //! longer join, and those whose readers come are filled.
 
+mod send;
 mod state;
 
 use std::sync::Arc;
@@ -17,12 +18,13 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::{Audience, Group, Memory, Stop, stopped};
-use crate::limits::{APPEND_TIMEOUT, FOLLOWERS_PAGE, ROUND_RING_SHARE, SEGMENTS_UNSENT, SENT_ASIDE_BYTES};
+use crate::limits::{FOLLOWERS_PAGE, ROUND_RING_SHARE, SEGMENTS_UNSENT, SENT_ASIDE_BYTES};
 use crate::model::{Channel, Epoch, Event, LoggedEvent, NumberedEvent, Position, PostId, SlotRange, Tuning, UserId};
-use crate::ports::{Log, LogError, LogReader, SegmentBatch, Shard, ShardError, Store, StoreError};
+use crate::ports::{Log, LogError, LogReader, SegmentBatch, Shard, Store, StoreError};
 use crate::retry::Backoff;
 use crate::timeline::SegmentHeader;
 
+use send::append;
 pub use state::FlushState;
 
 /// A worker's flush: follows the log, and compacts it round by round for the readers of its slots.
@@ -43,6 +45,8 @@ pub struct Flush {
     batch: SegmentBatch,
     /// The batch that is on its way.
     sending: Option<JoinHandle<SegmentBatch>>,
+    /// Spent in [`send`](Self::send) so far: what appends cost is counted where they are made.
+    sent_in: Duration,
     round: Round,
     swept: Position,
     state: Arc<FlushState>,
@@ -89,6 +93,7 @@ impl Flush {
             group: Group::default(),
             batch: SegmentBatch::default(),
             sending: None,
+            sent_in: Duration::ZERO,
             round: Round::after(position),
             swept: position,
             state,
@@ -164,7 +169,7 @@ impl Flush {
         if from == to {
             return Ok(());
         }
-        let begun = Instant::now();
+        let (begun, sent_before) = (Instant::now(), self.sent_in);
         let share = *self.share.borrow();
         if share != self.slots {
             // What earlier rounds had for readers that are new here is not known. What is to come for those that are
@@ -183,7 +188,7 @@ impl Flush {
                 metrics::counter!("deliveries_total").increment(deliveries);
                 self.state.position.store(to.0, Ordering::Relaxed);
                 self.state.deliveries.fetch_add(deliveries, Ordering::Relaxed);
-                self.state.nanos.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
+                self.state.spent(took.saturating_sub(self.sent_in - sent_before));
                 Ok(())
             }
             Err(error) => {
@@ -277,19 +282,22 @@ impl Flush {
     /// Sends what there is, once what was being sent before has arrived. A small batch is on its way while the next round
     /// is made; a large one is waited for, for two of them at a time would not stay in the processor's cache.
     async fn send(&mut self) {
+        let begun = Instant::now();
         let spare = match self.sending.take() {
             Some(sending) => sending.await.unwrap_or_default(),
             None => SegmentBatch::default(),
         };
         if self.batch.bytes() > SENT_ASIDE_BYTES {
-            append(&*self.shard, &mut self.batch).await;
+            append(&*self.shard, &mut self.batch, &self.state).await;
         } else if !self.batch.is_empty() {
-            let (shard, mut batch) = (self.shard.clone(), std::mem::replace(&mut self.batch, spare));
+            let (shard, state) = (self.shard.clone(), self.state.clone());
+            let mut batch = std::mem::replace(&mut self.batch, spare);
             self.sending = Some(tokio::spawn(async move {
-                append(&*shard, &mut batch).await;
+                append(&*shard, &mut batch, &state).await;
                 batch
             }));
         }
+        self.sent_in += begun.elapsed();
     }
 
     /// Sends what there is, and waits until it has arrived.
@@ -365,16 +373,6 @@ impl Flush {
             }
         }
     }
-}
-
-/// Appends the batch, and empties it. Whether it succeeds changes no statement: a window without the segment does not
-/// join the next one.
-async fn append(shard: &dyn Shard, batch: &mut SegmentBatch) {
-    let sent = tokio::time::timeout(APPEND_TIMEOUT, shard.append(batch)).await;
-    if let Err(error) = sent.unwrap_or_else(|_| Err(ShardError("no answer in time".to_owned()))) {
-        tracing::warn!(%error, segments = batch.len(), "segments were not appended; their readers will be filled");
-    }
-    batch.clear();
 }
 
 /// What comes after `position`. Cancel-safe, as readers are.

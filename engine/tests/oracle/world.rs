@@ -16,7 +16,7 @@ use tributary_engine::model::{
 use tributary_engine::ports::{Clock, Log, Shard, Store};
 use tributary_engine::recent::BYTES_PER_ENTRY;
 use tributary_engine::testkit::faulty::{Fault, Faults, FaultyShard};
-use tributary_engine::testkit::{HeldShard, Truth};
+use tributary_engine::testkit::{HeldShard, Truth, set_balance};
 use tributary_engine::work::{Checkpointer, Flush, Janitor, Relay};
 use tributary_engine::{CacheBytes, CommandError, Options, Parts, Roles};
 
@@ -301,12 +301,18 @@ impl World {
     async fn tune(&mut self) {
         let enter = self.random.u64(1..self.users.len() as u64 + 3);
         let settings = TuningSettings {
-            mode: Mode::Threshold,
+            mode: if self.random.bool() { Mode::Threshold } else { Mode::Cost },
             enter_followers: enter,
             leave_followers: self.random.u64(..=enter),
             flush_max_age_ms: if self.random.bool() { 0 } else { 900_000 },
             flush_max_pairs: self.random.u64(1..200),
         };
+        if self.random.u8(..3) == 0 {
+            // From where everybody is hot to where nobody is: what a world posts counts as a day's, unless it is much.
+            let posts_per_day = 10.0_f64.powf(self.random.f64() * 5.0 - 1.0);
+            let costs = set_balance(&*self.store, self.users.len(), posts_per_day).await;
+            self.truth.measured(costs);
+        }
         let actor = self.user();
         self.execute(actor, Command::Tune { expected: None, settings, by: ChangedBy::Operator(actor) }).await;
     }

@@ -64,6 +64,8 @@ pub async fn run(make: impl AsyncFn() -> Arc<dyn Store>) {
         channels::tuning_versions_are_kept_and_checked,
         channels::an_author_turns_hot_and_cools_down_with_hysteresis,
         channels::a_pin_outranks_the_followers,
+        channels::measured_costs_are_added_up_by_all_and_known_to_later_posts,
+        channels::by_cost_the_rate_of_posts_decides_once_costs_are_known,
         channels::a_post_keeps_its_channel_and_pull_authors_are_listed,
         upkeep::checkpoints_are_kept_as_saved,
         upkeep::notes_are_kept_by_name,
