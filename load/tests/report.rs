@@ -165,7 +165,7 @@ fn run(browser: &Path, folder: &Path, dark: bool, width: u32, what: &[&OsStr], f
         .arg(format!("--user-data-dir={}", folder.join("profile").display()))
         // 0 is dark in the browser's own setting, 1 is light.
         .arg(format!("--blink-settings=preferredColorScheme={}", if dark { "0" } else { "1" }))
-        .arg(format!("--window-size={width},2400"))
+        .arg(format!("--window-size={width},3800"))
         .args(what)
         .arg(format!("file://{}", file.display()))
         .output()

@@ -8,8 +8,8 @@ use super::{Axis, Plot};
 
 /// Units of the picture, which are pixels where it is not scaled.
 const WIDTH: f64 = 720.0;
-const HEIGHT: f64 = 300.0;
-const TOP: f64 = 28.0;
+const HEIGHT: f64 = 306.0;
+const TOP: f64 = 34.0;
 const RIGHT: f64 = 18.0;
 const BOTTOM: f64 = 46.0;
 /// The average width of a character of a label.
