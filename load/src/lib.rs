@@ -3,6 +3,7 @@
 //! `world` makes a folder in a checkable binary format; `import` reads such a folder, and nothing else.
 
 pub mod import;
+pub mod plan;
 pub mod progress;
 pub mod report;
 pub mod world;

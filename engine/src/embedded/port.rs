@@ -53,6 +53,10 @@ impl Store for EmbeddedStore {
         self.read("reading a user by handle", |t| reads::user_by_handle(t, handle))
     }
 
+    async fn all_users(&self, after: UserId, limit: usize) -> Result<Vec<UserId>, StoreError> {
+        self.read("reading all users", |t| reads::all_users(t, after, limit))
+    }
+
     async fn user_list(
         &self,
         user: UserId,

@@ -118,6 +118,9 @@ pub trait Store: Send + Sync + 'static {
     async fn user_by_handle(&self, handle: &Handle) -> Result<Option<User>, StoreError>;
     /// Whether there is any user.
     async fn has_users(&self) -> Result<bool, StoreError>;
+    /// Up to `limit` users, in an order of the store's own, behind `after`, the last one told before (at first id 0). For
+    /// going over the whole graph.
+    async fn all_users(&self, after: UserId, limit: usize) -> Result<Vec<UserId>, StoreError>;
     /// Up to `limit` ids of one of `user`'s lists, by rising id, after `after`.
     async fn user_list(
         &self,

@@ -37,6 +37,10 @@ impl Store for PostgresStore {
         self.inner.has_users().await
     }
 
+    async fn all_users(&self, after: UserId, limit: usize) -> Result<Vec<UserId>, StoreError> {
+        self.inner.all_users(after, limit).await
+    }
+
     async fn user_list(
         &self,
         user: UserId,

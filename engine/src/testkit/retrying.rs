@@ -101,6 +101,10 @@ impl Store for RetryingStore {
         retry(|| self.inner.user_by_handle(handle)).await
     }
 
+    async fn all_users(&self, after: UserId, limit: usize) -> Result<Vec<UserId>, StoreError> {
+        retry(|| self.inner.all_users(after, limit)).await
+    }
+
     async fn user_list(
         &self,
         user: UserId,

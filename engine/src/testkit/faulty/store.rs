@@ -80,6 +80,11 @@ impl Store for FaultyStore {
         self.inner.user_by_handle(handle).await
     }
 
+    async fn all_users(&self, after: UserId, limit: usize) -> Result<Vec<UserId>, StoreError> {
+        self.available()?;
+        self.inner.all_users(after, limit).await
+    }
+
     async fn user_list(
         &self,
         user: UserId,

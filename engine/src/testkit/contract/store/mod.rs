@@ -28,6 +28,7 @@ pub async fn run(make: impl AsyncFn() -> Arc<dyn Store>) {
         "store",
         make,
         commands::users_are_made_once_and_found,
+        commands::all_users_are_told_once_in_any_pages,
         commands::posts_are_written_read_and_removed,
         commands::a_post_is_removed_by_its_author_only,
         commands::likes_count_once,
