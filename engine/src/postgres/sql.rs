@@ -77,7 +77,7 @@ pub const EVENTS: &str = "SELECT epoch.id, log_positions.floor,
 pub const CHOICE: &str = "SELECT tuning,
     CASE WHEN cost THEN (SELECT text FROM notes WHERE name = 'costs') END,
     CASE WHEN cost THEN ARRAY(SELECT id FROM posts WHERE shard = $1 AND author = $2 ORDER BY id DESC LIMIT $3) END
-    FROM (SELECT tuning, tuning->'settings'->>'mode' = 'cost' AS cost FROM tuning ORDER BY version DESC LIMIT 1)";
+    FROM (SELECT tuning, tuning->'settings'->>'mode' = 'cost' AS cost FROM tuning ORDER BY version DESC LIMIT 1) AS present";
 
 /// A reader's checkpoint.
 pub const CHECKPOINT: &str = "SELECT feed FROM user_feed WHERE reader = $1";
