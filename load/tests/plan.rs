@@ -65,7 +65,8 @@ fn a_plan_is_text_with_a_recommendation_and_a_report_on_request() {
     let planned = load(folder.path(), &["plan", "--world", "world", "--report", "plan.html"]);
     assert!(planned.status.success(), "{}", String::from_utf8_lossy(&planned.stderr));
     let text = String::from_utf8(planned.stdout).unwrap();
-    for part in ["pull everything", "push everything", "mode = \"cost\"", "each follow by itself", "(assumed)", "[hot]"] {
+    for part in ["pull everything", "push everything", "mode = \"cost\"", "each follow by itself", "(assumed)", "[hot]"]
+    {
         assert!(text.contains(part), "{part} is not in {text}");
     }
     let report = std::fs::read_to_string(folder.path().join("plan.html")).unwrap();

@@ -10,13 +10,12 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tributary_engine::embedded::{EmbeddedLog, EmbeddedStore, ProcessShard};
 use tributary_engine::model::{
-    ChangedBy, Channel, Command, Handle, Mode, NumberedEvent, Outcome, Position, PostId, SlotRange, TuningSettings,
-    UserId,
+    ChangedBy, Channel, Command, Handle, NumberedEvent, Outcome, Position, PostId, SlotRange, TuningSettings, UserId,
 };
 use tributary_engine::ports::{Clock, Log, Shard, Store};
 use tributary_engine::recent::BYTES_PER_ENTRY;
 use tributary_engine::testkit::faulty::{Fault, Faults, FaultyShard};
-use tributary_engine::testkit::{HeldShard, Truth, set_balance};
+use tributary_engine::testkit::{HeldShard, Truth};
 use tributary_engine::work::{Checkpointer, Flush, Janitor, Relay};
 use tributary_engine::{CacheBytes, CommandError, Options, Parts, Roles};
 
@@ -44,6 +43,8 @@ pub struct World {
     /// For each node: who has changed something on the other that this one may not have heard of.
     pub changed_elsewhere: [BTreeSet<UserId>; 2],
     pub done: Done,
+    /// Draws when channels are chosen by cost, and by which; none where they never are.
+    costs: Option<fastrand::Rng>,
     /// Whether authors write very much at times.
     long: bool,
     /// Posts ever written, also removed ones.
@@ -118,6 +119,7 @@ impl World {
             here: 0,
             changed_elsewhere: Default::default(),
             done: Done::default(),
+            costs: (seed & 2 != 0).then(|| fastrand::Rng::with_seed(seed)),
             long,
             posts: Vec::new(),
             store,
@@ -299,20 +301,15 @@ impl World {
     }
 
     async fn tune(&mut self) {
+        let mode = self.mode().await;
         let enter = self.random.u64(1..self.users.len() as u64 + 3);
         let settings = TuningSettings {
-            mode: if self.random.bool() { Mode::Threshold } else { Mode::Cost },
+            mode,
             enter_followers: enter,
             leave_followers: self.random.u64(..=enter),
             flush_max_age_ms: if self.random.bool() { 0 } else { 900_000 },
             flush_max_pairs: self.random.u64(1..200),
         };
-        if self.random.u8(..3) == 0 {
-            // From where everybody is hot to where nobody is: what a world posts counts as a day's, unless it is much.
-            let posts_per_day = 10.0_f64.powf(self.random.f64() * 5.0 - 1.0);
-            let costs = set_balance(&*self.store, self.users.len(), posts_per_day).await;
-            self.truth.measured(costs);
-        }
         let actor = self.user();
         self.execute(actor, Command::Tune { expected: None, settings, by: ChangedBy::Operator(actor) }).await;
     }
