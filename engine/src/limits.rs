@@ -84,6 +84,9 @@ pub const RETRY_MAX: Duration = Duration::from_secs(2);
 /// How often the relay looks for work that nobody woke it for.
 pub const RELAY_POLL: Duration = Duration::from_millis(250);
 
+/// How often a node looks whether the log is late: what had its number at one look and has not come by the next is taken
+/// from the store.
+pub const LOG_LATE: Duration = Duration::from_millis(100);
 /// How long a node that starts waits for the log to give more, before it asks the store.
 pub const LOG_WAIT: Duration = Duration::from_secs(10);
 /// How long a reader of the log waits for a number that is missing while later ones are there.
@@ -98,6 +101,9 @@ pub const LOG_QUESTIONS: usize = 8;
 pub const BURY_TRIES: u32 = 5;
 /// How long the log keeps events.
 pub const LOG_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// Commands acknowledged last that a node asks its store for, to notice that they were lost. More than may be committed at
+/// the same time.
+pub const ACKNOWLEDGED_KNOWN: usize = 64;
 /// How often a node asks the store whether its history is still the one that the node knows.
 pub const EPOCH_CHECK_EVERY: Duration = Duration::from_millis(250);
 /// How long a worker's lease on its share of the readers lasts.

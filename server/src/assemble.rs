@@ -169,12 +169,11 @@ impl Node {
 
 /// Nodes of one store share the key behind tokens and cursors: one that has another would refuse what the others made.
 async fn agree_on_key(store: &dyn ports::Store, keys: &Keys) -> Result<()> {
-    let known = store.note(KEY_NOTE).await.context("which signing key the nodes use cannot be read")?;
-    match known {
-        Some(known) if known == keys.fingerprint => Ok(()),
-        Some(_) => bail!("auth.signing_key_file: holds another key than that of the other nodes of this store"),
-        None => Ok(store.set_note(KEY_NOTE, &keys.fingerprint).await?),
+    let agreed = store.agree_on_note(KEY_NOTE, &keys.fingerprint).await;
+    if agreed.context("which signing key the nodes use cannot be read")? != keys.fingerprint {
+        bail!("auth.signing_key_file: holds another key than that of the other nodes of this store");
     }
+    Ok(())
 }
 
 /// Where windows are held.

@@ -23,8 +23,7 @@ pub const POLL: Duration = Duration::from_secs(2);
 /// # Errors
 /// When the store does not answer, or holds something else under the map's name.
 pub async fn in_force(store: &dyn Store) -> Result<Option<SlotMap>> {
-    let Some(note) = store.note(NOTE).await.context("the slot map cannot be read")? else { return Ok(None) };
-    Ok(Some(serde_json::from_str(&note).context("the slot map in the store cannot be understood")?))
+    store.note(NOTE).await.context("the slot map cannot be read")?.as_deref().map(understood).transpose()
 }
 
 /// The map in force, made of `shards` where there is none.
@@ -32,12 +31,13 @@ pub async fn in_force(store: &dyn Store) -> Result<Option<SlotMap>> {
 /// # Errors
 /// When the store does not answer.
 pub async fn seeded(store: &dyn Store, shards: &[ShardNode]) -> Result<SlotMap> {
-    if let Some(map) = in_force(store).await? {
-        return Ok(map);
-    }
-    keep(store, &of(1, shards)?).await?;
-    // Another node may have seeded it meanwhile: the one that stands now counts for both.
-    in_force(store).await?.context("the slot map is gone again")
+    let seed = serde_json::to_string(&of(1, shards)?)?;
+    let agreed = store.agree_on_note(NOTE, &seed).await.context("the slot map cannot be read")?;
+    understood(&agreed)
+}
+
+fn understood(note: &str) -> Result<SlotMap> {
+    serde_json::from_str(note).context("the slot map in the store cannot be understood")
 }
 
 fn of(version: u64, shards: &[ShardNode]) -> Result<SlotMap> {

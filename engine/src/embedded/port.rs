@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use redb::ReadableTable as _;
 
 use super::store::EmbeddedStore;
 use super::tables::{META_EPOCH, META_POSITION};
@@ -207,6 +208,19 @@ impl Store for EmbeddedStore {
             Ok(())
         };
         self.writer.write("keeping a note", set).await
+    }
+
+    async fn agree_on_note(&self, name: &str, text: &str) -> Result<String, StoreError> {
+        let (name, text) = (name.to_owned(), text.to_owned());
+        let agree = move |w: &mut Writing<'_>| {
+            if let Some(known) = w.notes.get(name.as_str())? {
+                return Ok(known.value().to_owned());
+            }
+            w.notes.insert(name.as_str(), text.as_str())?;
+            w.must(Need::Durable);
+            Ok(text)
+        };
+        self.writer.write("agreeing on a note", agree).await
     }
 
     async fn remove_old(&self, what: Removable, limit: usize) -> Result<usize, StoreError> {

@@ -219,6 +219,8 @@ pub trait Store: Send + Sync + 'static {
     async fn note(&self, name: &str) -> Result<Option<String>, StoreError>;
     /// Keeps a text (at most 4 KiB) under a name, durably.
     async fn set_note(&self, name: &str, text: &str) -> Result<(), StoreError>;
+    /// Keeps a text (at most 4 KiB) under a name that has none; the text that is kept there then, for all who ask.
+    async fn agree_on_note(&self, name: &str, text: &str) -> Result<String, StoreError>;
 
     // Upkeep.
 

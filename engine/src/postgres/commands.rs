@@ -142,7 +142,9 @@ async fn attempt(inner: &Arc<Inner>, request: &Request, caller: &Caller, hint: &
         transaction.roll_back().await?;
         return Err(Fault::Closed("its caller has gone".into()).into());
     }
-    if transaction.commit(request, now, &outcome, changes).await? {
+    let emitted = transaction.commit(request, now, &outcome, changes).await?;
+    inner.witnesses.acknowledge(request, now);
+    if emitted {
         inner.sentinel.committed();
     }
     Ok(Committed { outcome, replayed: false })

@@ -161,6 +161,10 @@ impl Store for PostgresStore {
         self.inner.set_note(name, text).await
     }
 
+    async fn agree_on_note(&self, name: &str, text: &str) -> Result<String, StoreError> {
+        self.inner.agree_on_note(name, text).await
+    }
+
     async fn remove_old(&self, what: Removable, limit: usize) -> Result<usize, StoreError> {
         self.inner.remove_old(what, limit).await
     }

@@ -1,19 +1,19 @@
 //! The store itself: connected, with its pool, its gate and its sentinel. What the port asks of it stands in
 //! [`port`](super::port).
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
 use tokio::sync::Semaphore;
 
 use super::connect::{PostgresOptions, Server};
+use super::epoch::Witnesses;
 use super::fault::Fault;
 use super::gate::{Gate, Refusal};
 use super::lent::{Lent, Params, bounded};
 use super::schema;
 use super::sentinel::Sentinel;
 use crate::limits::{COMMAND_QUEUE, CONNECT_TIMEOUT, POOL_TIMEOUT};
-use crate::model::Epoch;
 use crate::ports::{Clock, StoreError};
 
 /// Connections that are closed at the most before a good one is found: those of an earlier run of the server.
@@ -29,8 +29,8 @@ pub(super) struct Inner {
     pub(super) clock: Clock,
     pub(super) gate: Arc<Gate>,
     pub(super) sentinel: Arc<Sentinel>,
-    /// How far the server's log had come when it was last asked, and in which history.
-    pub(super) reached: Mutex<Option<(Epoch, i64)>>,
+    /// What this node knows of the history.
+    pub(super) witnesses: Witnesses,
     /// Places for commands under way and waiting.
     pub(super) commands: Arc<Semaphore>,
     server: Server,
@@ -54,7 +54,7 @@ impl PostgresStore {
             .map_err(|why| StoreError::Unavailable(format!("making the pool of PostgreSQL: {why}")))?;
         let commands = Arc::new(Semaphore::new(COMMAND_QUEUE));
         Ok(Arc::new(Self {
-            inner: Arc::new(Inner { clock, gate, sentinel, reached: Mutex::default(), commands, server, pool }),
+            inner: Arc::new(Inner { clock, gate, sentinel, witnesses: Witnesses::default(), commands, server, pool }),
         }))
     }
 }

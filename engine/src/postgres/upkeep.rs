@@ -33,6 +33,9 @@ const SWAP_COSTS: &str = "INSERT INTO notes (name, text) VALUES ('costs', $2)
     ON CONFLICT (name) DO UPDATE SET text = excluded.text WHERE notes.text = $1 RETURNING text";
 /// How often adding to the costs is tried while other nodes add theirs.
 const COSTS_TRIES: usize = 10;
+/// The row that is there is written as it is: so it is locked, and told, whoever made it.
+const AGREE_ON_NOTE: &str = "INSERT INTO notes (name, text) VALUES ($1, $2)
+    ON CONFLICT (name) DO UPDATE SET text = notes.text RETURNING text";
 /// By the server's clock. Leases that ran out long ago go with the next renewal of another, unless somebody has them
 /// locked: who renews one now.
 const LEASE: &str = "WITH mine AS (
@@ -126,6 +129,10 @@ impl Inner {
             }
         }
         Err(StoreError::Unavailable(format!("{DOING}: other nodes were faster, {COSTS_TRIES} times")))
+    }
+
+    pub(super) async fn agree_on_note(&self, name: &str, text: &str) -> Result<String, StoreError> {
+        self.read_one("agreeing on a note", AGREE_ON_NOTE, &[&name, &text], |row| Ok(row.try_get(0)?)).await
     }
 
     /// Holders are any 64 bits: kept as a signed column bit by bit, and put in order here.

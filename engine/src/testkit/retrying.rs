@@ -209,6 +209,10 @@ impl Store for RetryingStore {
         retry(|| self.inner.set_note(name, text)).await
     }
 
+    async fn agree_on_note(&self, name: &str, text: &str) -> Result<String, StoreError> {
+        retry(|| self.inner.agree_on_note(name, text)).await
+    }
+
     async fn remove_old(&self, what: Removable, limit: usize) -> Result<usize, StoreError> {
         retry(|| self.inner.remove_old(what, limit)).await
     }

@@ -5,7 +5,7 @@
 //! late, twice, or not at all. A flush that falls behind what the log keeps goes on where the log begins: windows no
 //! longer join, and those whose readers come are filled.
 
-mod send;
+mod outgoing;
 mod state;
 
 use std::sync::Arc;
@@ -14,23 +14,22 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::{Audience, Group, Memory, Stop, stopped};
-use crate::limits::{FOLLOWERS_PAGE, ROUND_RING_SHARE, SEGMENTS_UNSENT, SENT_ASIDE_BYTES};
+use crate::limits::{FOLLOWERS_PAGE, ROUND_RING_SHARE};
 use crate::model::{Channel, Epoch, Event, LoggedEvent, NumberedEvent, Position, PostId, SlotRange, Tuning, UserId};
-use crate::ports::{Log, LogError, LogReader, SegmentBatch, Shard, Store, StoreError};
+use crate::ports::{Log, LogError, LogReader, Shard, Store, StoreError};
 use crate::retry::Backoff;
 use crate::timeline::SegmentHeader;
 
-use send::append;
+use outgoing::Outgoing;
 pub use state::FlushState;
 
 /// A worker's flush: follows the log, and compacts it round by round for the readers of its slots.
 pub struct Flush {
     store: Arc<dyn Store>,
-    shard: Arc<dyn Shard>,
+    outgoing: Outgoing,
     epoch: Epoch,
     /// Whose readers it compacts for: what the worker leases.
     share: watch::Receiver<SlotRange>,
@@ -42,11 +41,6 @@ pub struct Flush {
     quiet_events: u64,
     memory: Memory,
     group: Group,
-    batch: SegmentBatch,
-    /// The batch that is on its way.
-    sending: Option<JoinHandle<SegmentBatch>>,
-    /// Spent in [`send`](Self::send) so far: what appends cost is counted where they are made.
-    sent_in: Duration,
     round: Round,
     swept: Position,
     state: Arc<FlushState>,
@@ -82,7 +76,7 @@ impl Flush {
         state.position.store(position.0, Ordering::Relaxed);
         Self {
             store,
-            shard,
+            outgoing: Outgoing::new(shard, state.clone()),
             epoch,
             share,
             slots,
@@ -91,9 +85,6 @@ impl Flush {
             quiet_events: (ring_entries / 2).max(1) as u64,
             memory: Memory::default(),
             group: Group::default(),
-            batch: SegmentBatch::default(),
-            sending: None,
-            sent_in: Duration::ZERO,
             round: Round::after(position),
             swept: position,
             state,
@@ -139,14 +130,14 @@ impl Flush {
                 self.close_round().await?;
             }
         }
-        self.send_all().await;
+        self.outgoing.send_all().await;
         self.tell();
         Ok(())
     }
 
     fn tell(&self) {
         self.state.seen.store(self.round.to.0, Ordering::Relaxed);
-        for shard in self.shard.states() {
+        for shard in self.outgoing.shard().states() {
             metrics::gauge!("flush_backlog_events", "shard" => shard.name.to_string()).set(self.state.backlog() as f64);
         }
     }
@@ -157,7 +148,7 @@ impl Flush {
     /// What the store said; the round stays gathered, and nothing is lost.
     pub async fn flush(&mut self) -> Result<(), StoreError> {
         let closed = self.close_round().await;
-        self.send_all().await;
+        self.outgoing.send_all().await;
         self.tell();
         closed
     }
@@ -169,7 +160,7 @@ impl Flush {
         if from == to {
             return Ok(());
         }
-        let (begun, sent_before) = (Instant::now(), self.sent_in);
+        let (begun, sent_before) = (Instant::now(), self.outgoing.sent_in());
         let share = *self.share.borrow();
         if share != self.slots {
             // What earlier rounds had for readers that are new here is not known. What is to come for those that are
@@ -188,7 +179,7 @@ impl Flush {
                 metrics::counter!("deliveries_total").increment(deliveries);
                 self.state.position.store(to.0, Ordering::Relaxed);
                 self.state.deliveries.fetch_add(deliveries, Ordering::Relaxed);
-                self.state.spent(took.saturating_sub(self.sent_in - sent_before));
+                self.state.spent(took.saturating_sub(self.outgoing.sent_in() - sent_before));
                 Ok(())
             }
             Err(error) => {
@@ -247,14 +238,14 @@ impl Flush {
 
     /// Appends one segment for each reader of the audiences, to the end of the round that was grouped last.
     async fn append(&mut self, audiences: &[Audience], to: Position) -> u64 {
-        let Self { memory, batch, group, epoch, .. } = self;
+        let Self { memory, outgoing, group, epoch, .. } = self;
         let readers = memory.len();
         let pairs = group.by_reader(audiences, readers, |number, posts| {
             let (from, stamp) = memory.span(number);
             let header = SegmentHeader { epoch: *epoch, from, to, stamp };
-            batch.push(memory.reader(number), |out| header.encode(posts, out));
+            outgoing.push(memory.reader(number), &header, posts);
         });
-        self.send_if_many().await;
+        self.outgoing.send_if_many().await;
         pairs
     }
 
@@ -268,42 +259,9 @@ impl Flush {
         for number in self.memory.quiet_since(Position(long_ago)) {
             let (from, stamp) = self.memory.span(number);
             let header = SegmentHeader { epoch: self.epoch, from, to, stamp };
-            self.batch.push(self.memory.reader(number), |out| header.encode([], out));
-            self.send_if_many().await;
+            self.outgoing.push(self.memory.reader(number), &header, []);
+            self.outgoing.send_if_many().await;
         }
-    }
-
-    async fn send_if_many(&mut self) {
-        if self.batch.len() >= SEGMENTS_UNSENT {
-            self.send().await;
-        }
-    }
-
-    /// Sends what there is, once what was being sent before has arrived. A small batch is on its way while the next round
-    /// is made; a large one is waited for, for two of them at a time would not stay in the processor's cache.
-    async fn send(&mut self) {
-        let begun = Instant::now();
-        let spare = match self.sending.take() {
-            Some(sending) => sending.await.unwrap_or_default(),
-            None => SegmentBatch::default(),
-        };
-        if self.batch.bytes() > SENT_ASIDE_BYTES {
-            append(&*self.shard, &mut self.batch, &self.state).await;
-        } else if !self.batch.is_empty() {
-            let (shard, state) = (self.shard.clone(), self.state.clone());
-            let mut batch = std::mem::replace(&mut self.batch, spare);
-            self.sending = Some(tokio::spawn(async move {
-                append(&*shard, &mut batch, &state).await;
-                batch
-            }));
-        }
-        self.sent_in += begun.elapsed();
-    }
-
-    /// Sends what there is, and waits until it has arrived.
-    async fn send_all(&mut self) {
-        self.send().await;
-        self.send().await;
     }
 
     /// Follows `log` until stopped.

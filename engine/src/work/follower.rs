@@ -1,16 +1,20 @@
 //! The log's follower: applies events to a node's caches, each number once (law 6). The one writer of the ring, and
 //! the one path of invalidation.
+//!
+//! Events come from the log. What it is late with comes from the store, which has everything that was acknowledged: so a
+//! post is as soon visible while the log is away, and nobody waits for its return.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use futures::future::BoxFuture;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, timeout};
 
 use super::{Stop, stopped};
 use crate::cache::Tier;
-use crate::limits::{EVENTS_BATCH, LOG_WAIT};
-use crate::model::{DeadLetter, Event, LoggedEvent, NumberedEvent, Position, Tuning};
+use crate::limits::{EVENTS_BATCH, LOG_LATE, LOG_WAIT};
+use crate::model::{DeadLetter, Event, LoggedEvent, Position, Tuning};
 use crate::ports::{Clock, Log, LogError, LogReader, StoreError};
 use crate::recent::RingWriter;
 use crate::retry::Backoff;
@@ -23,14 +27,17 @@ pub struct Follower {
     tuning: watch::Sender<Tuning>,
     /// Whether the store has a tuning that has not been told of.
     tuning_due: bool,
-    /// The end of the log when the store was last asked for it.
-    end: Position,
-    asked: Option<Instant>,
+    /// The last number given when the store was last asked for it.
+    numbered: Position,
+    /// The log is late: events come from the store until it has caught up.
+    log_is_late: bool,
+    /// What is applied from now on has just been acknowledged: how long that took is measured.
+    live: bool,
     clock: Clock,
 }
 
-/// How often the store is asked for the end of the log, to tell how far behind it this node is.
-const ASK_EVERY: Duration = Duration::from_secs(1);
+/// What was read from the log, and its reader if that can go on.
+type Read = (Option<Box<dyn LogReader>>, Result<Vec<LoggedEvent>, LogError>);
 
 fn silent() -> LogError {
     LogError::Unavailable("no answer in time".to_owned())
@@ -49,7 +56,8 @@ impl Follower {
         tuning: watch::Sender<Tuning>,
         clock: Clock,
     ) -> Self {
-        Self { tier, log, writer, tuning, tuning_due: false, end: Position::ZERO, asked: None, clock }
+        let (tuning_due, log_is_late, live) = (false, false, false);
+        Self { tier, log, writer, tuning, tuning_due, numbered: Position::ZERO, log_is_late, live, clock }
     }
 
     /// Applies everything that is committed, so that the ring is as full as it can be before the node serves: from the
@@ -95,6 +103,11 @@ impl Follower {
     /// # Errors
     /// When the store does not answer.
     pub async fn warm(&mut self) -> Result<(), StoreError> {
+        self.take_from_store().await?;
+        self.retune().await
+    }
+
+    async fn take_from_store(&mut self) -> Result<(), StoreError> {
         let own = self.tier.unlogged.all();
         let numbered = self.number_all().await?;
         loop {
@@ -109,7 +122,7 @@ impl Follower {
         }
         // Own posts that were skipped do not come through the log any more.
         own.into_iter().for_each(|(author, post)| self.tier.unlogged.logged(author, post));
-        self.retune().await
+        Ok(())
     }
 
     /// Gives everything committed its number; the last one.
@@ -122,16 +135,21 @@ impl Follower {
     /// goes to the dead letters, and nothing relies on what lies at or below it.
     ///
     /// # Errors
-    /// When a dead letter cannot be kept, or what lies behind a hole cannot be learned: everything before it is applied.
+    /// When a dead letter cannot be kept, or what lies behind a hole cannot be learned, or the events are of another
+    /// history: everything before is applied.
     pub async fn take(&mut self, events: &[LoggedEvent]) -> Result<(), LogError> {
         let mut last = None;
         for event in events {
             if event.position <= self.writer.position() {
                 continue;
             }
+            if event.epoch != self.tier.epoch {
+                return Err(LogError::Unavailable("the store has another history by now".to_owned()));
+            }
             match event.decode() {
                 Ok(decoded) => {
                     self.tuning_due |= matches!(decoded.event, Event::Tuned { .. });
+                    self.measure(&decoded.event);
                     self.tier.apply(&decoded, &mut self.writer);
                 }
                 Err(reason) => {
@@ -164,56 +182,102 @@ impl Follower {
 
     /// Follows until stopped.
     pub async fn run(mut self, mut stop: Stop) {
-        let mut backoff = Backoff::default();
-        let mut reader = None;
-        while !*stop.borrow() {
-            let step = tokio::select! {
-                step = self.step(&mut reader) => step,
-                () = stopped(&mut stop) => return,
-            };
-            let pause = match step {
-                Ok(()) => {
-                    backoff.reset();
-                    Duration::ZERO
-                }
-                Err(error) => {
-                    tracing::warn!(%error, position = self.writer.position().0, "following the log failed; trying again");
-                    backoff.pause()
-                }
-            };
-            tokio::time::sleep(pause).await;
+        tokio::select! {
+            () = self.follow() => {}
+            () = stopped(&mut stop) => {}
         }
     }
 
-    /// Takes and applies one batch. What the log does not have, or not in order, comes from the store.
-    async fn step(&mut self, reader: &mut Option<Box<dyn LogReader>>) -> Result<(), LogError> {
-        if self.tuning_due {
-            self.retune().await.map_err(unavailable)?;
-            self.tuning_due = false;
+    async fn follow(&mut self) {
+        self.live = true;
+        let mut backoff = Backoff::default();
+        let mut reading = self.read(None, Duration::ZERO);
+        let mut look = tokio::time::interval(LOG_LATE);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                (reader, read) = &mut reading => {
+                    reading = match self.take_read(read).await {
+                        Ok(joined) => {
+                            backoff.reset();
+                            self.read(reader.filter(|_| joined), Duration::ZERO)
+                        }
+                        Err(error) => {
+                            let position = self.writer.position().0;
+                            tracing::warn!(%error, position, "following the log failed; trying again");
+                            self.log_is_late = true;
+                            self.read(None, backoff.pause())
+                        }
+                    };
+                }
+                _ = look.tick() => {
+                    if let Err(error) = self.look_into_store().await {
+                        tracing::debug!(%error, "the store does not tell how far the log has come");
+                    }
+                }
+            }
         }
-        let next = match reader {
-            Some(reader) => reader.next().await,
-            None => match self.log.follow(self.tier.epoch, self.writer.position()).await {
-                Ok(new) => reader.insert(new).next().await,
-                Err(error) => Err(error),
-            },
-        };
-        match next {
+    }
+
+    /// Reads one batch, after a pause. It goes on while the store is looked into.
+    fn read(&self, reader: Option<Box<dyn LogReader>>, pause: Duration) -> BoxFuture<'static, Read> {
+        let (log, epoch, after) = (self.log.clone(), self.tier.epoch, self.writer.position());
+        Box::pin(async move {
+            tokio::time::sleep(pause).await;
+            let reader = match reader {
+                Some(reader) => Ok(reader),
+                None => log.follow(epoch, after).await,
+            };
+            match reader {
+                Ok(mut reader) => {
+                    let read = reader.next().await;
+                    (Some(reader), read)
+                }
+                Err(error) => (None, Err(error)),
+            }
+        })
+    }
+
+    /// Applies what was read; whether it joined, and the reader may go on. What the log does not have, or not in order,
+    /// comes from the store.
+    async fn take_read(&mut self, read: Result<Vec<LoggedEvent>, LogError>) -> Result<bool, LogError> {
+        match read {
             Ok(events) if self.joins(&events) => {
-                self.measure(&events).await;
-                self.take(&events).await.inspect_err(|_| *reader = None)?;
-                let lag = self.end.0.saturating_sub(self.writer.position().0);
-                metrics::gauge!("log_lag_events", "follower" => "ring").set(lag as f64);
-                return Ok(());
+                if self.log_is_late && events.last().is_some_and(|last| last.position >= self.writer.position()) {
+                    self.log_is_late = false;
+                    tracing::info!(position = self.writer.position().0, "the log has caught up");
+                }
+                self.take(&events).await?;
+                self.retune_if_due().await.map_err(unavailable)?;
+                Ok(true)
             }
-            Ok(_) | Err(LogError::Trimmed { .. }) => {}
-            Err(error) => {
-                *reader = None;
-                return Err(error);
+            Ok(_) | Err(LogError::Trimmed { .. }) => {
+                self.warm().await.map_err(unavailable)?;
+                Ok(false)
             }
+            Err(error) => Err(error),
         }
-        *reader = None;
-        self.warm().await.map_err(unavailable)
+    }
+
+    /// The log is late where it has not brought what had its number at the last look: the rest comes from here.
+    async fn look_into_store(&mut self) -> Result<(), StoreError> {
+        if !self.log_is_late && self.writer.position() < self.numbered {
+            self.log_is_late = true;
+            tracing::warn!(
+                position = self.writer.position().0,
+                "the log is late; events come from the store meanwhile"
+            );
+        }
+        if self.log_is_late {
+            self.take_from_store().await?;
+            self.retune_if_due().await?;
+        }
+        // A store that hangs must not hold up what the log brings.
+        let Ok(numbered) = timeout(LOG_LATE, self.tier.store.last_position()).await else { return Ok(()) };
+        self.numbered = numbered?;
+        let lag = self.numbered.0.saturating_sub(self.writer.position().0);
+        metrics::gauge!("log_lag_events", "follower" => "ring").set(lag as f64);
+        Ok(())
     }
 
     /// Whether what is new of the events begins with the next number.
@@ -222,18 +286,21 @@ impl Follower {
         news.is_none_or(|first| first.position == self.writer.position().next())
     }
 
-    async fn measure(&mut self, events: &[LoggedEvent]) {
-        if self.asked.is_none_or(|asked| asked.elapsed() >= ASK_EVERY) {
-            self.asked = Some(Instant::now());
-            self.end = self.tier.store.last_position().await.unwrap_or(self.end);
+    fn measure(&self, event: &Event) {
+        if self.live
+            && let Event::Posted { post, .. } = event
+        {
+            let age_ms = self.clock.now().0.saturating_sub(post.created_at().0);
+            metrics::histogram!("visible_seconds").record(age_ms as f64 / 1_000.0);
         }
-        let now = self.clock.now();
-        for event in events {
-            if let Ok(NumberedEvent { event: Event::Posted { post, .. }, .. }) = event.decode() {
-                let age_ms = now.0.saturating_sub(post.created_at().0);
-                metrics::histogram!("visible_seconds").record(age_ms as f64 / 1_000.0);
-            }
+    }
+
+    async fn retune_if_due(&mut self) -> Result<(), StoreError> {
+        if self.tuning_due {
+            self.retune().await?;
+            self.tuning_due = false;
         }
+        Ok(())
     }
 
     /// Tells of the store's present tuning.

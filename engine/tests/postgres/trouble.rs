@@ -174,3 +174,42 @@ async fn killed_connections_lose_no_acknowledged_command_and_leave_no_half() {
     drop(sql);
     server.clear().await;
 }
+
+/// As after a restore of a backup that is a moment old: a command is gone that had no number yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acknowledged_command_that_is_gone_is_a_new_history() {
+    let Some(server) = Server::named() else { return };
+    let database = server.migrated().await;
+    let (store, other) = (server.open(&database).await, server.open(&database).await);
+    let ann = store.make_user(&"ann".parse().unwrap(), "Ann").await.unwrap().card.id;
+    let request = |key: String| {
+        let key = CommandKey { key: key.into_bytes().into(), fingerprint: [0; 16] };
+        Request { actor: ann, key, command: Command::Publish { text: "text".into() } }
+    };
+    let first = store.epoch(None).await.unwrap();
+    for n in 0..200 {
+        store.commit(&request(format!("k{n}"))).await.unwrap();
+    }
+    assert_eq!(store.epoch(None).await, Ok(first));
+    let sql = client(&server.url(&database)).await;
+    let lose = async |key: &str| {
+        let lost = format!(
+            "DELETE FROM idempotency WHERE key = '{key}'; DELETE FROM outbox WHERE id = (SELECT max(id) FROM outbox)"
+        );
+        sql.batch_execute(&lost).await.unwrap();
+    };
+    lose("k199").await;
+    let second = store.epoch(None).await.unwrap();
+    assert_ne!(second, first);
+    assert_eq!([store.epoch(None).await, other.epoch(None).await], [Ok(second), Ok(second)], "once");
+    // The same key again, on another node, is another command.
+    store.commit(&request("again".into())).await.unwrap();
+    assert_eq!(store.epoch(None).await, Ok(second));
+    lose("again").await;
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    other.commit(&request("again".into())).await.unwrap();
+    assert_eq!(other.epoch(None).await, Ok(second), "the other node has lost nothing");
+    assert_ne!(store.epoch(None).await, Ok(second));
+    drop(sql);
+    server.clear().await;
+}

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tributary_engine::model::Command;
 
 use crate::common::{post_id, text};
-use crate::weather::{CAUGHT_UP_WITHIN, VISIBLE_WITHIN};
+use crate::weather::VISIBLE_WITHIN;
 use crate::world::{LOOK_EVERY, World};
 use crate::writers::command_until_done;
 
@@ -19,7 +19,7 @@ const PAUSE_MS: std::ops::Range<u64> = 20..80;
 /// Times from the acknowledgement on one node to being seen on the other.
 #[derive(Default)]
 pub struct Freshness {
-    /// Of this phase, while store, log and the other node were there all the time.
+    /// Of this phase, while the store and the other node were there all the time.
     calm: RefCell<Vec<Duration>>,
     /// Of this phase, while one was away: from its return on.
     stormy: RefCell<Vec<Duration>>,
@@ -57,10 +57,7 @@ impl Freshness {
                     }
                     break;
                 }
-                let late = counts_from.is_some_and(|from| {
-                    let within = if from == acknowledged { VISIBLE_WITHIN } else { CAUGHT_UP_WITHIN };
-                    from.elapsed() > within
-                });
+                let late = counts_from.is_some_and(|from| from.elapsed() > VISIBLE_WITHIN);
                 assert!(!late, "during {}: {post} of api-{node} is not visible on api-{}", world.phase(), 1 - node);
                 tokio::time::sleep(LOOK_EVERY).await;
             }

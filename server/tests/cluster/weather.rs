@@ -3,11 +3,10 @@
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
-/// From the acknowledgement to where everybody must see it, while store and log are there. What is usual is measured
-/// ([`freshness`](crate::freshness)); this only tells slow from never on a machine that has other things to do.
+/// From the acknowledgement, or from the return of the store, to where everybody must see it, whether or not the log is
+/// there. What is usual is measured ([`freshness`](crate::freshness)); this only tells slow from never on a machine that
+/// has other things to do.
 pub const VISIBLE_WITHIN: Duration = Duration::from_secs(5);
-/// As much again, once store or log are back: all that was written meanwhile comes at once.
-pub const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(10);
 /// For so long after the store is back and confirmed a node may still say 503: it connects anew.
 const STORE_SLACK: Duration = Duration::from_secs(2);
 
@@ -53,9 +52,9 @@ impl Away {
         let usual = now.checked_sub(VISIBLE_WITHIN).unwrap_or(now);
         let before = |start: Instant| start.checked_sub(VISIBLE_WITHIN).unwrap_or(start);
         match (self.since.get(), self.last.get()) {
-            (Some(start), Some((last, end))) if end + CAUGHT_UP_WITHIN > start => usual.min(before(last)),
+            (Some(start), Some((last, end))) if end + VISIBLE_WITHIN > start => usual.min(before(last)),
             (Some(start), _) => usual.min(before(start)),
-            (None, Some((start, end))) if end + CAUGHT_UP_WITHIN > now => usual.min(before(start)),
+            (None, Some((start, end))) if end + VISIBLE_WITHIN > now => usual.min(before(start)),
             (None, _) => usual,
         }
     }
@@ -66,8 +65,6 @@ impl Away {
 pub struct Weather {
     /// PostgreSQL, until its history is confirmed.
     pub store: Away,
-    /// Kafka.
-    pub log: Away,
     /// The nodes that serve.
     pub nodes: [Away; 2],
     /// Times that the store went back to an older state.
@@ -96,13 +93,12 @@ impl Weather {
 
     /// The moment before which everything acknowledged must be visible everywhere now.
     pub fn horizon(&self) -> Instant {
-        let now = Instant::now();
-        self.store.horizon(now).min(self.log.horizon(now))
+        self.store.horizon(Instant::now())
     }
 
     /// When waiting for what was acknowledged at `from` to be visible on `node` began to count; none: not yet.
     pub fn counts_from(&self, node: usize, from: Instant) -> Option<Instant> {
-        let all = [&self.store, &self.log, &self.nodes[node]];
+        let all = [&self.store, &self.nodes[node]];
         if all.iter().any(|away| away.is_away()) {
             return None;
         }

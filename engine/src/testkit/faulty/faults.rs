@@ -4,6 +4,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::watch;
+
 /// A kind of fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fault {
@@ -73,6 +75,7 @@ pub struct Faults {
     seed: u64,
     on: AtomicBool,
     store_gone: AtomicBool,
+    log_silent: watch::Sender<bool>,
     random: Mutex<fastrand::Rng>,
     /// Probabilities as the bits of an `f64`.
     probabilities: [AtomicU64; KINDS],
@@ -86,6 +89,7 @@ impl Faults {
             seed,
             on: AtomicBool::new(true),
             store_gone: AtomicBool::new(false),
+            log_silent: watch::Sender::new(false),
             random: Mutex::new(fastrand::Rng::with_seed(seed)),
             probabilities: Default::default(),
             injected: Default::default(),
@@ -117,6 +121,11 @@ impl Faults {
         self.store_gone.store(gone, Ordering::Relaxed);
     }
 
+    /// Lets the log neither take nor give anything, without an error, or lets it go on.
+    pub fn set_log_silent(&self, silent: bool) {
+        self.log_silent.send_replace(silent);
+    }
+
     /// How often `fault` has happened.
     pub fn injected(&self, fault: Fault) -> u64 {
         self.injected[fault as usize].load(Ordering::Relaxed)
@@ -134,6 +143,12 @@ impl Faults {
 
     pub(super) fn store_is_gone(&self) -> bool {
         self.store_gone.load(Ordering::Relaxed)
+    }
+
+    /// Returns when the log is not silent.
+    pub(super) async fn log_speaks(&self) {
+        let spoke = self.log_silent.subscribe().wait_for(|silent| !silent).await.is_ok();
+        assert!(spoke, "its sender is here");
     }
 
     /// Draws from the seeded source.

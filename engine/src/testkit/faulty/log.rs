@@ -1,4 +1,4 @@
-//! A log that fails on purpose: it refuses, publishes in part, loses replies, repeats events, hands over few.
+//! A log that fails on purpose: it refuses, is silent, publishes in part, loses replies, repeats events, hands over few.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -38,6 +38,7 @@ fn unavailable() -> LogError {
 impl Log for FaultyLog {
     async fn publish(&self, events: &[LoggedEvent]) -> Result<(), LogError> {
         self.available()?;
+        self.faults.log_speaks().await;
         let cut = self.faults.draw(|random| random.usize(..=events.len()));
         if self.faults.strikes(Fault::PublishedInPart) {
             self.inner.publish(&events[..cut]).await?;
@@ -80,6 +81,7 @@ impl Log for FaultyLog {
 
     async fn follow(&self, epoch: Epoch, after: Position) -> Result<Box<dyn LogReader>, LogError> {
         self.available()?;
+        self.faults.log_speaks().await;
         Ok(Box::new(FaultyReader {
             inner: self.inner.follow(epoch, after).await?,
             faults: self.faults.clone(),
@@ -104,10 +106,12 @@ impl LogReader for FaultyReader {
         if self.faults.strikes(Fault::LogUnavailable) {
             return Err(unavailable());
         }
-        // Nothing waits after this point, so a dropped call loses nothing.
+        self.faults.log_speaks().await;
         if self.pending.is_empty() {
             self.pending.extend(self.inner.next().await?);
         }
+        // What was asked for before the silence began does not break it; a dropped call has lost nothing here.
+        self.faults.log_speaks().await;
         let mut batch = Vec::new();
         if self.faults.strikes(Fault::EventsRepeated) {
             let again = self.faults.draw(|random| random.usize(..=self.handed_over.len()));

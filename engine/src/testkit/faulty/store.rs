@@ -218,6 +218,11 @@ impl Store for FaultyStore {
         self.inner.set_note(name, text).await
     }
 
+    async fn agree_on_note(&self, name: &str, text: &str) -> Result<String, StoreError> {
+        self.available()?;
+        self.inner.agree_on_note(name, text).await
+    }
+
     async fn remove_old(&self, what: Removable, limit: usize) -> Result<usize, StoreError> {
         self.available()?;
         self.inner.remove_old(what, limit).await

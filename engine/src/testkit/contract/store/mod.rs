@@ -70,6 +70,7 @@ pub async fn run(make: impl AsyncFn() -> Arc<dyn Store>) {
         channels::a_post_keeps_its_channel_and_pull_authors_are_listed,
         upkeep::checkpoints_are_kept_as_saved,
         upkeep::notes_are_kept_by_name,
+        upkeep::those_who_ask_together_agree_on_one_note,
         upkeep::old_keys_are_removed_and_young_ones_kept,
         upkeep::old_events_are_removed_and_the_rest_told,
         import::an_import_is_right_and_a_new_epoch,

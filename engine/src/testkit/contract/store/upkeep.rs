@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::future::join_all;
 
 use super::world::{World, decoded};
 use crate::model::{Command, Millis, Position, UserId};
@@ -32,6 +33,21 @@ pub(super) async fn notes_are_kept_by_name(store: Arc<dyn Store>) {
     store.set_note("config", &longest).await.expect("the store notes");
     assert_eq!(store.note("config").await, Ok(Some(longest)));
     assert_eq!(store.note("other").await, Ok(Some("two".into())));
+}
+
+pub(super) async fn those_who_ask_together_agree_on_one_note(store: Arc<dyn Store>) {
+    for round in 0..20 {
+        let name = format!("agreed {round}");
+        let asked = (0..8).map(|who| {
+            let (store, name) = (store.clone(), name.clone());
+            tokio::spawn(async move { store.agree_on_note(&name, &who.to_string()).await.expect("the store agrees") })
+        });
+        let told: Vec<String> = join_all(asked).await.into_iter().map(|told| told.expect("it ends")).collect();
+        assert!(told.iter().all(|text| *text == told[0]), "{told:?}");
+        assert_eq!(store.note(&name).await, Ok(Some(told[0].clone())));
+    }
+    store.set_note("told", "one").await.expect("the store notes");
+    assert_eq!(store.agree_on_note("told", "two").await, Ok("one".into()));
 }
 
 async fn remove(world: &World, keys_before: Millis, events_to: Position) -> usize {
