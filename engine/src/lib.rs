@@ -21,4 +21,6 @@ pub mod work;
 
 pub use cache::CacheBytes;
 pub use command::{ClientKey, CommandError};
-pub use engine::{CacheStatus, Check, Engine, Options, Parts, Ports, RingStatus, Roles, ShardStatus, Status};
+pub use engine::{
+    CacheStatus, Check, CostsStatus, Engine, Options, Parts, Ports, RingStatus, Roles, ShardStatus, Status,
+};

@@ -56,6 +56,17 @@ pub const CHECKPOINT_QUEUE: usize = 16_384;
 /// Fills from the store at the same time on one node.
 pub const CONCURRENT_FILLS: usize = 32;
 
+/// Newest posts of an author that tell how often they post.
+pub const RATE_POSTS: usize = 64;
+/// How often a node adds what it has measured to what all have.
+pub const COSTS_EVERY: Duration = Duration::from_secs(60);
+/// In this time a measurement fades to 1/e: a day, so that no hour of it counts for much more than others.
+pub const COSTS_FADE: Duration = Duration::from_secs(24 * 60 * 60);
+/// Deliveries, merges and fills that must have been measured, each, before channels are chosen by their cost.
+pub const COSTS_EVIDENCE: f64 = 100.0;
+/// How long they must have been measured.
+pub const COSTS_OBSERVED_MIN: Duration = Duration::from_secs(60 * 60);
+
 /// A load that takes longer fails; its waiters are answered 503.
 pub const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// A shard that takes longer to answer is treated as absent.
@@ -139,6 +150,8 @@ pub const RING_BYTES_MIN: usize = 64 * 1024;
 /// Largest ring: its indices must stay apart in 32 bits.
 pub const RING_ENTRIES_MAX: usize = 1 << 29;
 
+const _: () = assert!(COSTS_EVERY.as_secs() < COSTS_OBSERVED_MIN.as_secs(), "a day is not judged by one sample");
+const _: () = assert!(COSTS_OBSERVED_MIN.as_secs() < COSTS_FADE.as_secs());
 const _: () = assert!(PAGE_DEFAULT <= PAGE_MAX);
 const _: () = assert!(PAGE_MAX < WINDOW_ENTRIES, "a page comes out of one window");
 const _: () = assert!(STREAM_ENTRIES >= WINDOW_ENTRIES, "a stream must reach a window's floor");

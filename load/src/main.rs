@@ -1,7 +1,8 @@
-//! `tributary-load`: makes worlds and imports them. The command line; what it does stands in the library.
+//! `tributary-load`: makes worlds, imports them, and plans by them. The command line; what it does stands in the library.
 //! Exit status: 0 done, 1 failed, 2 wrong usage.
 
 mod commands;
+mod plan_command;
 
 use std::io::{Write, stderr, stdout};
 use std::path::PathBuf;
@@ -27,6 +28,8 @@ enum Command {
     World(WorldArgs),
     /// Imports a world into the store of a configuration; goes on where an interrupted import ended.
     Import(ImportArgs),
+    /// Says what each way of choosing channels costs on a graph, and which one to take.
+    Plan(plan_command::PlanArgs),
 }
 
 /// Either `--users` and `--seed`, or `--follows` and `--posts`.
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::World(args) => commands::world(args),
         Command::Import(args) => commands::import(args),
+        Command::Plan(args) => plan_command::plan(args),
     };
     match done.and_then(print) {
         Ok(()) => ExitCode::SUCCESS,

@@ -150,7 +150,7 @@ fn each_mistake_is_named_with_its_key_and_its_reason() {
         ("[auth]\nrefresh_ttl_s = 60", "auth.refresh_ttl_s", "access_ttl_s = 900 must not be above"),
         ("[auth]\noperators = ['Ann']", "auth.operators", "must be a list of handles"),
         ("[[auth.provider]]\nname = 'a'", "auth.provider", "[[auth.provider]] is not served by this version"),
-        ("[hot]\nmode = 'cost'", "hot.mode", "\"cost\" is not served by this version"),
+        ("[hot]\nmode = 'price'", "hot.mode", "must be one of \"threshold\", \"cost\""),
         ("[hot]\nenter_followers = 0\nleave_followers = 0", "hot.enter_followers", "from 1"),
         ("[hot]\nleave_followers = 10001", "hot.leave_followers", "must not be above hot.enter_followers = 10000"),
         ("[hot]\nenter_followers = 9", "hot.enter_followers", "hot.leave_followers = 8000 must not be above"),

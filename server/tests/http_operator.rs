@@ -73,7 +73,6 @@ async fn a_tuning_that_breaks_a_rule_is_422_and_a_malformed_one_400() {
     for body in [
         settings(10, 11),
         settings(0, 0),
-        with("mode", json!("cost")),
         with("mode", json!("other")),
         with("leave_followers", json!(-1)),
         with("flush_max_pairs", json!(0)),
@@ -110,6 +109,39 @@ async fn a_committed_tuning_is_replayed_though_its_if_match_is_stale_by_now() {
     assert_eq!(again.header("idempotency-replayed"), Some("true"));
     assert_eq!((again.body.clone(), again.header("etag")), (first.body.clone(), first.header("etag")));
     tune(&op, "\"1\"", &settings(40, 10)).key("k").await.problem(422, "idempotency_key_reused");
+}
+
+#[tokio::test]
+async fn by_cost_the_thresholds_decide_until_costs_are_known_and_the_status_tells_them() {
+    let server = Server::start().await;
+    let (op, ann, ben) = (server.operator().await, server.sign_in("ann").await, server.sign_in("ben").await);
+    ann.follow(&ben).await;
+    let mut cost = settings(1, 1);
+    cost["mode"] = json!("cost");
+    let reply = tune(&op, "\"1\"", &cost).await.expect(200).json();
+    assert_eq!((&reply["mode"], &reply["version"]), (&json!("cost"), &json!(2)));
+    assert_eq!(op.get(TUNING).await.expect(200).json(), reply);
+    let channel = async |author: &Session| {
+        let state = op.get(&format!("/v1/operator/authors/{}", author.id)).await.expect(200).json();
+        state["channel"].as_str().map(str::to_owned)
+    };
+    // By cost, an author is judged at a post.
+    assert_eq!(channel(&ben).await.as_deref(), Some("push"));
+    ben.publish("one").await;
+    assert_eq!(channel(&ben).await.as_deref(), Some("pull"));
+    op.put(&format!("/v1/operator/authors/{}", ben.id)).json(&json!({"pin": "push"})).await.expect(200);
+    assert_eq!(channel(&ben).await.as_deref(), Some("push"));
+    eventually(async || (ann.feed_texts().await == ["one"]).then_some(())).await;
+
+    let costs = eventually(async || {
+        let status = op.get("/v1/operator/status").await.expect(200).json();
+        status["costs"].is_object().then(|| status["costs"].clone())
+    })
+    .await;
+    assert!(costs["at_ms"].is_u64() && costs["balance_posts_per_day"].is_null(), "{costs}");
+    for name in ["h_us", "l_us", "fills_per_day"] {
+        assert!(costs.get(name).is_some(), "{costs}");
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,8 @@ use rustc_hash::FxHashMap;
 use super::view::View;
 use crate::model::{PostId, UserId};
 
-/// Authors that have ever posted on pull. Bounded by their number, which the tuning keeps small.
+/// Authors that have ever posted on pull: a few by followers, by cost all who post often. Bounded by the number of users,
+/// at 16 bytes each.
 #[derive(Debug, Default)]
 pub struct PullAuthors(RwLock<FxHashMap<UserId, PostId>>);
 

@@ -1,6 +1,7 @@
 //! Bulk import: a batch a transaction, sorted so that each list and row is written once a batch. Commits are only made
 //! visible; [`finish`] makes all of them durable. Repeating a batch changes nothing, and no events are made: an
-//! import is for a store that no node serves, and ends with a new epoch.
+//! import is for a store that no node serves, and ends with a new epoch. Channels are chosen by the thresholds, for
+//! nobody has measured what is imported.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +33,7 @@ pub(super) fn users(w: &mut Writing<'_>, users: &[ImportedUser]) -> Result<(), F
 }
 
 pub(super) fn follows(w: &mut Writing<'_>, follows: &[(UserId, Vec<UserId>)]) -> Result<(), Fault> {
-    let stamp = w.present();
+    let (stamp, thresholds) = (w.present(), w.tuning()?.settings);
     let mut edges = Vec::new();
     for (reader, followees) in follows {
         let mut row = w.user(*reader)?.ok_or_else(|| unknown(*reader))?;
@@ -54,7 +55,7 @@ pub(super) fn follows(w: &mut Writing<'_>, follows: &[(UserId, Vec<UserId>)]) ->
         let entries: Vec<Entry> = audience.iter().map(|&(_, user)| Entry { user, stamp: Stamp::default() }).collect();
         lists::insert(&mut w.followers, author, &entries)?;
         row.followers += entries.len() as u64;
-        row.heat = w.heat(&row)?;
+        row.heat = row.heat.by_followers(row.followers, &thresholds);
         w.put_user(author, &row)?;
     }
     w.must(Need::Visible);
@@ -62,6 +63,7 @@ pub(super) fn follows(w: &mut Writing<'_>, follows: &[(UserId, Vec<UserId>)]) ->
 }
 
 pub(super) fn posts(w: &mut Writing<'_>, posts: &[ImportedPost]) -> Result<(), Fault> {
+    let thresholds = w.tuning()?.settings;
     let mut by_author: BTreeMap<UserId, Vec<&ImportedPost>> = BTreeMap::new();
     for post in posts {
         by_author.entry(post.author).or_default().push(post);
@@ -69,7 +71,7 @@ pub(super) fn posts(w: &mut Writing<'_>, posts: &[ImportedPost]) -> Result<(), F
     let mut rows = Vec::with_capacity(posts.len());
     for (author, posts) in by_author {
         let mut row = w.user(author)?.ok_or_else(|| unknown(author))?;
-        row.heat = w.heat(&row)?;
+        row.heat = row.heat.by_followers(row.followers, &thresholds);
         let channel = row.heat.channel();
         let mut newest = PostId::MIN;
         for post in posts {

@@ -14,8 +14,8 @@ use super::tables::{META_EPOCH, META_POSITION};
 use super::writing::{Need, Writing};
 use super::{commands, events, home, import, reads, users};
 use crate::model::{
-    AuthorState, Committed, Epoch, Event, FollowView, Handle, LoggedEvent, Position, Post, PostId, Request, SlotRange,
-    Tuning, User, UserId,
+    AuthorState, Committed, Costs, Epoch, Event, FollowView, Handle, LoggedEvent, Measured, Millis, Position, Post,
+    PostId, Request, SlotRange, Tuning, User, UserId,
 };
 use crate::ports::{
     CommitError, Followers, ImportedPost, ImportedUser, ListedTuning, Removable, Store, StoreError, UserList,
@@ -52,6 +52,10 @@ impl Store for EmbeddedStore {
 
     async fn user_by_handle(&self, handle: &Handle) -> Result<Option<User>, StoreError> {
         self.read("reading a user by handle", |t| reads::user_by_handle(t, handle))
+    }
+
+    async fn all_users(&self, after: UserId, limit: usize) -> Result<Vec<UserId>, StoreError> {
+        self.read("reading all users", |t| reads::all_users(t, after, limit))
     }
 
     async fn user_list(
@@ -185,6 +189,11 @@ impl Store for EmbeddedStore {
 
     async fn tunings(&self, before: u64, limit: usize) -> Result<Vec<ListedTuning>, StoreError> {
         self.read("reading tunings", |t| reads::tunings(t, before, limit))
+    }
+
+    async fn add_costs(&self, sample: &Measured, at: Millis) -> Result<Costs, StoreError> {
+        let sample = *sample;
+        self.writer.write("adding measured costs", move |w| w.add_costs(&sample, at)).await
     }
 
     async fn note(&self, name: &str) -> Result<Option<String>, StoreError> {

@@ -13,7 +13,7 @@ use crate::model::{Channel, Event, Outcome, Post, PostId, Rejection, UserId};
 pub(super) fn publish(w: &mut Writing<'_>, author: UserId, text: &str) -> Result<Outcome, Stop> {
     let mut row = w.user(author)?.ok_or(Rejection::UnknownUser)?;
     let id = new_id(w, author, row.last_post)?;
-    row.heat = w.heat(&row)?;
+    row.heat = w.heat_at_post(author, &row, id)?;
     row.last_post = id;
     let channel = row.heat.channel();
     w.put_user(author, &row)?;

@@ -44,6 +44,11 @@ pub(super) fn has_users(t: &ReadTransaction) -> Result<bool, Fault> {
     Ok(!t.open_table(USERS)?.is_empty()?)
 }
 
+pub(super) fn all_users(t: &ReadTransaction, after: UserId, limit: usize) -> Result<Vec<UserId>, Fault> {
+    let users = t.open_table(USERS)?.range(after.0.saturating_add(1)..)?;
+    users.take(limit).map(|row| Ok(UserId(row?.0.value()))).collect()
+}
+
 pub(super) fn user_by_handle(t: &ReadTransaction, handle: &Handle) -> Result<Option<User>, Fault> {
     let Some(id) = t.open_table(HANDLES)?.get(handle.as_str())?.map(|id| UserId(id.value())) else { return Ok(None) };
     Ok(user_row(t, id)?.map(|row| row.user(id)))

@@ -2,7 +2,7 @@
 //!
 //! There is one at a time, so numbers given here are in commit order: the log is gapless without a relay's lock.
 
-use redb::{ReadableTable, Table, WriteTransaction};
+use redb::{ReadableTable, ReadableTableMetadata, Table, WriteTransaction};
 
 use super::codec::{UserRow, from_json, to_json};
 use super::fault::Fault;
@@ -12,7 +12,8 @@ use super::tables::{
     LIKE_COUNTS, LIKES, META, META_POSITION, META_SEQUENCE, MUTES, NOTES, POSTS, POSTS_BY, PULL_AUTHORS, TUNINGS,
     USERS,
 };
-use crate::model::{Event, Heat, Millis, Stamp, Tuning, UserId};
+use crate::limits::RATE_POSTS;
+use crate::model::{Costs, Event, Heat, Measured, Millis, Mode, PostId, Stamp, Tuning, UserId};
 
 /// A set of pairs, open for writing.
 pub(super) type PairTable<'t> = Table<'t, (u64, u64), ()>;
@@ -148,6 +149,32 @@ impl<'t> Writing<'t> {
     /// The heat of an author with so many followers under the present tuning.
     pub(super) fn heat(&self, author: &UserRow) -> Result<Heat, Fault> {
         Ok(author.heat.with_followers(author.followers, &self.tuning()?.settings))
+    }
+
+    /// The heat of an author at their post `id`.
+    pub(super) fn heat_at_post(&self, author: UserId, row: &UserRow, id: PostId) -> Result<Heat, Fault> {
+        let settings = self.tuning()?.settings;
+        let (mut newest, mut costs) = (vec![id], None);
+        if settings.mode == Mode::Cost {
+            costs = self.costs()?;
+            for before in self.posts_by.range((author.0, 0)..(author.0, id.0))?.rev().take(RATE_POSTS) {
+                newest.push(PostId(before?.0.value().1));
+            }
+        }
+        Ok(row.heat.at_post(row.followers, &newest, &settings, costs.as_ref()))
+    }
+
+    fn costs(&self) -> Result<Option<Costs>, Fault> {
+        self.notes.get(Costs::NOTE)?.map(|text| from_json(text.value().as_bytes())).transpose()
+    }
+
+    /// Adds a sample to the measured costs; what later transactions will read.
+    pub(super) fn add_costs(&mut self, sample: &Measured, at: Millis) -> Result<Costs, Fault> {
+        let costs = Costs::with(self.costs()?, sample, self.users.len()?, at);
+        let text = String::from_utf8(to_json(&costs)).expect("JSON is UTF-8");
+        self.notes.insert(Costs::NOTE, text.as_str())?;
+        self.must(Need::Durable);
+        from_json(text.as_bytes())
     }
 
     pub(super) fn tuning(&self) -> Result<Tuning, Fault> {

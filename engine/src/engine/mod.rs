@@ -4,6 +4,7 @@
 //! retired at once, and another takes its place ([`keeper`]): an epoch is never mixed with another (law 2).
 
 mod keeper;
+mod meter;
 mod node;
 mod parts;
 mod status;
@@ -21,7 +22,7 @@ use crate::read::{Feed, Page, PageRequest, ReadError, Reads};
 use node::Node;
 
 pub use parts::Parts;
-pub use status::{CacheStatus, Check, RingStatus, ShardStatus, Status};
+pub use status::{CacheStatus, Check, CostsStatus, RingStatus, ShardStatus, Status};
 
 /// The world around a node.
 #[derive(Clone)]

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::meter::Meter;
 use super::{Options, Parts, Ports};
 use crate::command::Commands;
-use crate::model::Tuning;
+use crate::model::{Costs, Tuning};
 use crate::ports::StoreError;
 use crate::read::Reads;
 use crate::work::{Flush, FlushState, Janitor, Relay, Share};
@@ -18,6 +19,8 @@ pub(super) struct Node {
     pub(super) commands: Commands,
     pub(super) tuning: watch::Receiver<Tuning>,
     pub(super) flush: Option<Arc<FlushState>>,
+    /// What all nodes have measured, as this one last heard; none before it has.
+    pub(super) costs: watch::Receiver<Option<Costs>>,
     /// Whether its caches are of the history that the store has.
     current: AtomicBool,
     stop: watch::Sender<bool>,
@@ -41,18 +44,21 @@ impl Node {
         if options.roles.worker {
             let (share, slots) = Share::take(store.clone()).await;
             let (position, capacity) = (tier.ring.position(), tier.ring.capacity());
-            let flush = Flush::new(store, shard.clone(), tier.epoch, slots, tuning.clone(), capacity, position);
+            let flush = Flush::new(store.clone(), shard.clone(), tier.epoch, slots, tuning.clone(), capacity, position);
             flush_state = Some(flush.state());
             tasks.spawn(share.run(stopped.clone()));
             tasks.spawn(flush.run(log, stopped.clone()));
             tasks.spawn(Janitor::new(tier, shard, options.clock.clone()).run(stopped.clone()));
         }
+        let (meter, costs) = Meter::new(store, reads.clone(), flush_state.clone(), options.clock.clone());
+        tasks.spawn(meter.run(stopped.clone()));
         tasks.spawn(follower.run(stopped));
         Ok(Self {
             reads,
             commands,
             tuning,
             flush: flush_state,
+            costs,
             current: AtomicBool::new(true),
             stop,
             tasks: Mutex::new(tasks),

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use super::meter::measured;
 use super::node::Node;
+use crate::model::Costs;
 use crate::ports::{Log, Shard};
 
 /// The state of a node, for operators.
@@ -20,6 +22,36 @@ pub struct Status {
     pub h_us: Option<f64>,
     /// Microseconds to merge one author's stream at a fill, where measured.
     pub l_us: Option<f64>,
+    /// What all nodes together have measured, by which channels are chosen in mode `cost`; none before the store has
+    /// taken this node's first measurement.
+    pub costs: Option<CostsStatus>,
+}
+
+/// What all nodes have measured, older measurements fading; each none until there is enough to tell.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct CostsStatus {
+    /// As `h_us` of the status.
+    pub h_us: Option<f64>,
+    /// As `l_us` of the status.
+    pub l_us: Option<f64>,
+    /// Fills a day of a user on average.
+    pub fills_per_day: Option<f64>,
+    /// Posts a day at which both channels cost the same: who posts more often is cheaper on pull.
+    pub balance_posts_per_day: Option<f64>,
+    /// When this node last added to them, in Unix milliseconds.
+    pub at_ms: u64,
+}
+
+impl From<Costs> for CostsStatus {
+    fn from(costs: Costs) -> Self {
+        Self {
+            h_us: costs.measured().h_us(),
+            l_us: costs.measured().l_us(),
+            fills_per_day: costs.fills_per_day(),
+            balance_posts_per_day: costs.balance(),
+            at_ms: costs.at().0,
+        }
+    }
 }
 
 /// A shard as its flush sees it.
@@ -78,6 +110,7 @@ pub(super) fn status(node: &Node, shard: &dyn Shard) -> Status {
     let tier = &node.reads.tier;
     let position = tier.ring.position().0;
     let cache = |(name, entries, bytes, hit_rate)| CacheStatus { name, entries, bytes, hit_rate };
+    let own = measured(&node.reads, node.flush.as_deref());
     let compacted = node.flush.as_ref().map(|flush| flush.position().0);
     let shards = shard.states().into_iter().map(|state| ShardStatus {
         name: state.name.into(),
@@ -100,8 +133,9 @@ pub(super) fn status(node: &Node, shard: &dyn Shard) -> Status {
             cache(tier.likes.figures()),
             cache(tier.posts.figures()),
         ],
-        h_us: node.flush.as_ref().and_then(|flush| flush.h_us()),
-        l_us: node.reads.l_us(),
+        h_us: own.h_us(),
+        l_us: own.l_us(),
+        costs: node.costs.borrow().map(CostsStatus::from),
     }
 }
 

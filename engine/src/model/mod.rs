@@ -3,6 +3,7 @@
 
 mod channel;
 mod command;
+mod costs;
 mod event;
 mod follows;
 mod id;
@@ -13,6 +14,7 @@ mod tuning;
 
 pub use channel::{Channel, Heat};
 pub use command::{Command, CommandKey, Committed, Outcome, Rejection, Request};
+pub use costs::{Costs, Measured, posts_per_day};
 pub use event::{DeadLetter, DecodeError, Event, LoggedEvent, NumberedEvent};
 pub use follows::{FollowView, Following};
 pub use id::{Handle, PostId, SlotRange, UserId};

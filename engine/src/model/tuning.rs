@@ -12,7 +12,7 @@ use super::time::Millis;
 pub enum Mode {
     /// By the number of followers, with hysteresis.
     Threshold,
-    /// By measured cost.
+    /// By measured cost; by followers until it is measured.
     Cost,
 }
 
@@ -47,9 +47,6 @@ impl Default for TuningSettings {
 /// A setting that breaks a rule; the message names it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub enum TuningError {
-    /// Choice by cost comes with the load lab.
-    #[error("mode \"cost\" is not available yet: use \"threshold\"")]
-    CostMode,
     /// `enter_followers` is 0.
     #[error("enter_followers must be at least 1")]
     EnterZero,
@@ -68,9 +65,6 @@ impl TuningSettings {
     /// # Errors
     /// The first rule that the settings break.
     pub fn validate(&self) -> Result<(), TuningError> {
-        if self.mode == Mode::Cost {
-            return Err(TuningError::CostMode);
-        }
         if self.enter_followers == 0 {
             return Err(TuningError::EnterZero);
         }

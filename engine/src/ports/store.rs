@@ -7,8 +7,8 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::model::{
-    AuthorState, Committed, Epoch, Event, FollowView, Handle, LoggedEvent, Millis, Position, Post, PostId, Rejection,
-    Request, SlotRange, Stamp, Tuning, User, UserId,
+    AuthorState, Committed, Costs, Epoch, Event, FollowView, Handle, LoggedEvent, Measured, Millis, Position, Post,
+    PostId, Rejection, Request, SlotRange, Stamp, Tuning, User, UserId,
 };
 
 /// Why the store did not answer.
@@ -118,6 +118,9 @@ pub trait Store: Send + Sync + 'static {
     async fn user_by_handle(&self, handle: &Handle) -> Result<Option<User>, StoreError>;
     /// Whether there is any user.
     async fn has_users(&self) -> Result<bool, StoreError>;
+    /// Up to `limit` users, in an order of the store's own, behind `after`, the last one told before (at first id 0). For
+    /// going over the whole graph.
+    async fn all_users(&self, after: UserId, limit: usize) -> Result<Vec<UserId>, StoreError>;
     /// Up to `limit` ids of one of `user`'s lists, by rising id, after `after`.
     async fn user_list(
         &self,
@@ -209,6 +212,9 @@ pub trait Store: Send + Sync + 'static {
     async fn tuning(&self) -> Result<Tuning, StoreError>;
     /// Up to `limit` versions below `before`, newest first.
     async fn tunings(&self, before: u64, limit: usize) -> Result<Vec<ListedTuning>, StoreError>;
+    /// Adds a sample, taken at `at`, to what all nodes have measured, in one step; what has come of it, which the commands
+    /// that follow choose channels by.
+    async fn add_costs(&self, sample: &Measured, at: Millis) -> Result<Costs, StoreError>;
     /// A text kept under a name: small facts of the node's operator, such as what the configuration file last said.
     async fn note(&self, name: &str) -> Result<Option<String>, StoreError>;
     /// Keeps a text (at most 4 KiB) under a name, durably.

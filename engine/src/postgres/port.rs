@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 use super::store::PostgresStore;
 use crate::model::{
-    AuthorState, Committed, Epoch, Event, FollowView, Handle, LoggedEvent, Position, Post, PostId, Request, SlotRange,
-    Tuning, User, UserId,
+    AuthorState, Committed, Costs, Epoch, Event, FollowView, Handle, LoggedEvent, Measured, Millis, Position, Post,
+    PostId, Request, SlotRange, Tuning, User, UserId,
 };
 use crate::ports::{
     CommitError, Followers, ImportedPost, ImportedUser, ListedTuning, Removable, Store, StoreError, UserList,
@@ -35,6 +35,10 @@ impl Store for PostgresStore {
 
     async fn has_users(&self) -> Result<bool, StoreError> {
         self.inner.has_users().await
+    }
+
+    async fn all_users(&self, after: UserId, limit: usize) -> Result<Vec<UserId>, StoreError> {
+        self.inner.all_users(after, limit).await
     }
 
     async fn user_list(
@@ -143,6 +147,10 @@ impl Store for PostgresStore {
 
     async fn tunings(&self, before: u64, limit: usize) -> Result<Vec<ListedTuning>, StoreError> {
         self.inner.tunings(before, limit).await
+    }
+
+    async fn add_costs(&self, sample: &Measured, at: Millis) -> Result<Costs, StoreError> {
+        self.inner.add_costs(sample, at).await
     }
 
     async fn note(&self, name: &str) -> Result<Option<String>, StoreError> {

@@ -7,11 +7,13 @@ use futures::future::{try_join3, try_join4};
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 
-use super::commands::{At, Hint, LOCK_USER, TUNING, Verdict};
+use super::commands::{At, Hint, LOCK_USER, Verdict};
 use super::fault::Fault;
-use super::rows::{column, number, post_id, post_key, user_id, user_key};
+use super::rows::{column, limit, number, post_id, post_key, user_id, user_key};
+use super::sql::CHOICE;
 use super::transaction::{Changes, Stop, kept};
-use super::tuning::{present, user};
+use super::tuning::{Choice, user};
+use crate::limits::RATE_POSTS;
 use crate::model::{Channel, Event, Outcome, Post, PostId, Rejection, UserId};
 
 /// The highest id in use among those of one shard and millisecond: shard, first, last.
@@ -50,12 +52,14 @@ pub(super) fn is_taken(fault: &Fault) -> bool {
 pub(super) async fn publish(at: At<'_>, text: &str, hint: &mut Hint) -> Result<Verdict, Stop> {
     let (author, now) = (at.request.actor, at.now);
     let lent = at.transaction.lent();
-    let statements = lent.prepare(&[LOCK_USER, TUNING, HIGHEST]).await?;
+    let statements = lent.prepare(&[LOCK_USER, CHOICE, HIGHEST]).await?;
     let (shard, id) = user_key(author);
     // What was taken, and the last id of its millisecond.
     let taken = hint.taken.unwrap_or(PostId::MIN);
     let (first, last) = (column(taken.0), column(PostId::new(taken.created_at(), author.shard(), 4_095).0));
     let user_params: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&shard, &id];
+    let looks = limit(RATE_POSTS);
+    let choice_params: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&shard, &id, &looks];
     let highest_params: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&shard, &first, &last];
     let highest = async {
         match hint.taken {
@@ -63,15 +67,15 @@ pub(super) async fn publish(at: At<'_>, text: &str, hint: &mut Hint) -> Result<V
             None => Ok(Vec::new()),
         }
     };
-    let reads = try_join3(lent.run(&statements[0], &user_params), lent.run(&statements[1], &[]), highest);
+    let reads = try_join3(lent.run(&statements[0], &user_params), lent.run(&statements[1], &choice_params), highest);
     let mut chosen = None;
     let verdict = at
-        .decide(reads, |(users, tunings, highest)| {
+        .decide(reads, |(users, choice, highest)| {
             let mut row = user(&users)?.ok_or(Rejection::UnknownUser)?;
             let used = highest.first().map(|row| post_id(row, 0)).transpose()?.unwrap_or(taken);
             let id = PostId::after(row.last_post.max(used), now, author.shard());
             chosen = Some(id);
-            row.heat = row.heat(&present(&tunings)?.settings);
+            row.heat = Choice::read(&choice)?.heat_at_post(&row, id);
             row.last_post = id;
             let channel = row.heat.channel();
             let mut changes = Changes::default();

@@ -30,6 +30,8 @@ fn place(row: &Row, asked: usize) -> Result<usize, Fault> {
 /// Columns of `UserRow` after the first.
 const USER_BY_HANDLE: &str = "SELECT id, handle, name, followers, following, hot, pin, last_post FROM users
     WHERE shard = $1 AND id = $2";
+/// In the order of the key: shard by shard.
+const ALL_USERS: &str = "SELECT id FROM users WHERE (shard, id) > ($1, $2) ORDER BY shard, id LIMIT $3";
 const IDENTITY: &str = "SELECT user_id FROM identities WHERE shard = $1 AND handle = $2";
 
 impl Inner {
@@ -54,6 +56,11 @@ impl Inner {
     pub(super) async fn user_row(&self, doing: &'static str, user: UserId) -> Result<Option<UserRow>, StoreError> {
         let (shard, id) = user_key(user);
         Ok(self.read(doing, USER_BY_HANDLE, &[&shard, &id], UserRow::read).await?.pop())
+    }
+
+    pub(super) async fn all_users(&self, after: UserId, count: usize) -> Result<Vec<UserId>, StoreError> {
+        let (shard, id) = user_key(after);
+        self.read("reading all users", ALL_USERS, &[&shard, &id, &limit(count)], |row| user_id(row, 0)).await
     }
 
     /// Two look-ups: the handle's shard is not the user's. Neither of the rows ever changes what was looked up.

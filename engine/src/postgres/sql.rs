@@ -72,5 +72,12 @@ pub const EVENTS: &str = "SELECT epoch.id, log_positions.floor,
     ARRAY(SELECT event FROM outbox WHERE number > $1 ORDER BY number LIMIT $2)
     FROM epoch, log_positions";
 
+/// What the channel of an author's post is chosen by: the present tuning, and where it says so the costs and the newest
+/// posts: shard, author, posts at the most. What its mode does not need is not looked at.
+pub const CHOICE: &str = "SELECT tuning,
+    CASE WHEN cost THEN (SELECT text FROM notes WHERE name = 'costs') END,
+    CASE WHEN cost THEN ARRAY(SELECT id FROM posts WHERE shard = $1 AND author = $2 ORDER BY id DESC LIMIT $3) END
+    FROM (SELECT tuning, tuning->'settings'->>'mode' = 'cost' AS cost FROM tuning ORDER BY version DESC LIMIT 1) AS present";
+
 /// A reader's checkpoint.
 pub const CHECKPOINT: &str = "SELECT feed FROM user_feed WHERE reader = $1";

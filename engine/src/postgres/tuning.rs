@@ -8,7 +8,9 @@ use super::commands::{At, LOCK_USER, TUNING, Verdict};
 use super::fault::Fault;
 use super::rows::{UserRow, column, user_key};
 use super::transaction::{Changes, Stop, kept};
-use crate::model::{AuthorState, ChangedBy, Channel, Event, Heat, Outcome, Rejection, Tuning, TuningSettings, UserId};
+use crate::model::{
+    AuthorState, ChangedBy, Channel, Costs, Event, Heat, Outcome, PostId, Rejection, Tuning, TuningSettings, UserId,
+};
 
 /// The row that lasts: under its lock, the version read next is the newest and stays so.
 const LOCK_TUNING: &str = "SELECT version FROM tuning WHERE version = 1 FOR UPDATE";
@@ -23,6 +25,36 @@ pub(super) fn read(row: &Row) -> Result<Tuning, Fault> {
 /// The present tuning, of a query that gives it.
 pub(super) fn present(rows: &[Row]) -> Result<Tuning, Fault> {
     rows.first().map(read).ok_or(Fault::Malformed("there is no tuning"))?
+}
+
+/// What the channel of a post is chosen by.
+pub(super) struct Choice {
+    settings: TuningSettings,
+    costs: Option<Costs>,
+    /// The author's posts before, newest first.
+    before: Vec<PostId>,
+}
+
+impl Choice {
+    /// Reads the row of [`CHOICE`](super::sql::CHOICE).
+    pub(super) fn read(rows: &[Row]) -> Result<Self, Fault> {
+        let settings = present(rows)?.settings;
+        let row = rows.first().ok_or(Fault::Malformed("there is no tuning"))?;
+        let before = row.try_get::<_, Option<Vec<i64>>>(2)?.unwrap_or_default();
+        let costs = row.try_get::<_, Option<&str>>(1)?.map(costs).transpose()?;
+        Ok(Self { settings, costs, before: before.into_iter().map(|id| PostId(id as u64)).collect() })
+    }
+
+    /// The heat of an author at their post `id`.
+    pub(super) fn heat_at_post(&self, row: &UserRow, id: PostId) -> Heat {
+        let newest = [&[id][..], &self.before].concat();
+        row.heat.at_post(row.followers, &newest, &self.settings, self.costs.as_ref())
+    }
+}
+
+/// The measured costs of a note.
+pub(super) fn costs(text: &str) -> Result<Costs, Fault> {
+    serde_json::from_str(text).map_err(|_| Fault::Malformed("the measured costs are malformed"))
 }
 
 /// The user of a query by key.

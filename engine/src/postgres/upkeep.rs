@@ -10,7 +10,7 @@ use super::commands::TUNING;
 use super::rows::{column, limit, number, post_id, user_id};
 use super::store::Inner;
 use super::{sql, tuning};
-use crate::model::{AuthorState, ChangedBy, PostId, Tuning, UserId};
+use crate::model::{AuthorState, ChangedBy, Costs, Measured, Millis, PostId, Tuning, UserId};
 use crate::ports::{ListedTuning, Removable, StoreError};
 
 /// Losing some in a crash is allowed: no wait for the disk.
@@ -23,6 +23,16 @@ const TUNINGS: &str = "SELECT tuning FROM tuning WHERE version < $1 ORDER BY ver
 const NOTE: &str = "SELECT text FROM notes WHERE name = $1";
 const SET_NOTE: &str =
     "INSERT INTO notes (name, text) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET text = excluded.text";
+/// The measured costs, and how many users there are: counted where they are few, else as the planner estimates.
+const COSTS: &str = "SELECT (SELECT text FROM notes WHERE name = 'costs'),
+    CASE WHEN estimate < 10000 THEN (SELECT count(*) FROM users) ELSE estimate END
+    FROM (SELECT coalesce(sum(greatest(reltuples, 0)), 0)::bigint AS estimate FROM pg_class
+          WHERE oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'users'::regclass)) AS partitions";
+/// Replaces the costs, unless somebody has by now: what they were, what they are to be.
+const SWAP_COSTS: &str = "INSERT INTO notes (name, text) VALUES ('costs', $2)
+    ON CONFLICT (name) DO UPDATE SET text = excluded.text WHERE notes.text = $1 RETURNING text";
+/// How often adding to the costs is tried while other nodes add theirs.
+const COSTS_TRIES: usize = 10;
 /// The row that is there is written as it is: so it is locked, and told, whoever made it.
 const AGREE_ON_NOTE: &str = "INSERT INTO notes (name, text) VALUES ($1, $2)
     ON CONFLICT (name) DO UPDATE SET text = notes.text RETURNING text";
@@ -103,6 +113,22 @@ impl Inner {
 
     pub(super) async fn set_note(&self, name: &str, text: &str) -> Result<(), StoreError> {
         self.write("keeping a note", SET_NOTE, &[&name, &text]).await
+    }
+
+    /// Gives what will be read of the note: a number may differ from what it was made of in its last digit.
+    pub(super) async fn add_costs(&self, sample: &Measured, at: Millis) -> Result<Costs, StoreError> {
+        const DOING: &str = "adding measured costs";
+        for _ in 0..COSTS_TRIES {
+            let read = |row: &Row| Ok((row.try_get::<_, Option<String>>(0)?, number(row, 1)?));
+            let (before, users) = self.read_one(DOING, COSTS, &[], read).await?;
+            let known = before.as_deref().map(tuning::costs).transpose().map_err(|fault| fault.during(DOING))?;
+            let after = serde_json::to_string(&Costs::with(known, sample, users, at)).expect("numbers are JSON");
+            let read = |row: &Row| tuning::costs(row.try_get(0)?);
+            if let Some(costs) = self.read(DOING, SWAP_COSTS, &[&before, &after], read).await?.pop() {
+                return Ok(costs);
+            }
+        }
+        Err(StoreError::Unavailable(format!("{DOING}: other nodes were faster, {COSTS_TRIES} times")))
     }
 
     pub(super) async fn agree_on_note(&self, name: &str, text: &str) -> Result<String, StoreError> {

@@ -4,7 +4,6 @@
 //! that position was committed, and on pull noted, before anything was read.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use futures::future::try_join_all;
@@ -95,20 +94,20 @@ impl Reads {
             return Ok(Err(Lapped));
         };
         let position = snapshot.position;
+        let mut filled = Filled { from, ring: Vec::new(), streams: Vec::new() };
+        filled.ring.extend(recent.ids.iter().filter(|id| !window.entries.contains(id)));
+
+        let begun = Instant::now();
         let mut streamed = view.late(window.stamp);
         if from != Source::Store {
             streamed.extend(self.tier.pulls.followed(reader, view, window.floor));
         }
-        let begun = Instant::now();
         let streams = try_join_all(streamed.iter().map(|&author| self.tier.stream(author, window.floor))).await?;
-        self.merged.nanos.fetch_add(begun.elapsed().as_nanos() as u64, Ordering::Relaxed);
-        self.merged.streams.fetch_add(streams.len() as u64, Ordering::Relaxed);
-
-        let mut filled = Filled { from, ring: Vec::new(), streams: Vec::new() };
-        filled.ring.extend(recent.ids.iter().filter(|id| !window.entries.contains(id)));
         for stream in &streams {
             filled.streams.extend(stream.ids.iter().filter(|id| !window.entries.contains(id)));
         }
+        self.merged.count(begun.elapsed(), streams.len(), from);
+
         window.entries.extend_from_slice(&filled.ring);
         window.entries.extend_from_slice(&filled.streams);
         window.floor = streams.iter().map(|s| s.floor).fold(window.floor.max(recent.floor), PostId::max);

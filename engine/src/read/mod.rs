@@ -13,12 +13,13 @@ mod since;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
 use crate::cache::{HomeSlot, Tier};
 use crate::limits::CONCURRENT_FILLS;
-use crate::model::UserId;
+use crate::model::{Measured, UserId};
 use crate::ports::{Shard, StoreError};
 use crate::timeline::Signer;
 use crate::work::CheckpointQueue;
@@ -46,6 +47,18 @@ pub struct Reads {
 struct Merged {
     nanos: AtomicU64,
     streams: AtomicU64,
+    /// Fills, but for those from the store, whose pull has the posts of hot authors too.
+    fills: AtomicU64,
+}
+
+impl Merged {
+    fn count(&self, took: Duration, streams: usize, from: Source) {
+        if streams > 0 {
+            self.nanos.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
+            self.streams.fetch_add(streams as u64, Ordering::Relaxed);
+        }
+        self.fills.fetch_add(u64::from(from != Source::Store), Ordering::Relaxed);
+    }
 }
 
 impl Reads {
@@ -61,10 +74,11 @@ impl Reads {
         }
     }
 
-    /// L: microseconds to merge one author's stream at a fill; none before the first.
-    pub fn l_us(&self) -> Option<f64> {
-        let streams = self.merged.streams.load(Ordering::Relaxed);
-        (streams > 0).then(|| self.merged.nanos.load(Ordering::Relaxed) as f64 / 1_000.0 / streams as f64)
+    /// What merging streams at fills has cost since the start.
+    pub fn measured(&self) -> Measured {
+        let count = |of: &AtomicU64| of.load(Ordering::Relaxed) as f64;
+        let Merged { nanos, streams, fills } = &*self.merged;
+        Measured { merge_ns: count(nanos), streams: count(streams), fills: count(fills), ..Measured::default() }
     }
 
     /// The reader's L1 window, filled if there is none.

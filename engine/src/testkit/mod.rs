@@ -1,12 +1,14 @@
 //! What shows that an engine and its adapters are right: the pull truth computed naively, one suite of laws for
 //! each port, and seeded faulty decorators. Part of the library, for the load lab verifies with it too.
 
+mod balance;
 pub mod contract;
 pub mod faulty;
 mod held;
 mod retrying;
 mod truth;
 
+pub use balance::set_balance;
 pub use held::HeldShard;
 pub use retrying::RetryingStore;
 pub use truth::Truth;

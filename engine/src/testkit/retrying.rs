@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::model::{
-    AuthorState, Committed, Epoch, Event, FollowView, Handle, LoggedEvent, Position, Post, PostId, Request, SlotRange,
-    Tuning, User, UserId,
+    AuthorState, Committed, Costs, Epoch, Event, FollowView, Handle, LoggedEvent, Measured, Millis, Position, Post,
+    PostId, Request, SlotRange, Tuning, User, UserId,
 };
 use crate::ports::{
     CommitError, Followers, ImportedPost, ImportedUser, ListedTuning, Removable, Store, StoreError, UserList,
@@ -99,6 +99,10 @@ impl Store for RetryingStore {
 
     async fn user_by_handle(&self, handle: &Handle) -> Result<Option<User>, StoreError> {
         retry(|| self.inner.user_by_handle(handle)).await
+    }
+
+    async fn all_users(&self, after: UserId, limit: usize) -> Result<Vec<UserId>, StoreError> {
+        retry(|| self.inner.all_users(after, limit)).await
     }
 
     async fn user_list(
@@ -191,6 +195,10 @@ impl Store for RetryingStore {
 
     async fn tunings(&self, before: u64, limit: usize) -> Result<Vec<ListedTuning>, StoreError> {
         retry(|| self.inner.tunings(before, limit)).await
+    }
+
+    async fn add_costs(&self, sample: &Measured, at: Millis) -> Result<Costs, StoreError> {
+        retry(|| self.inner.add_costs(sample, at)).await
     }
 
     async fn note(&self, name: &str) -> Result<Option<String>, StoreError> {

@@ -76,7 +76,7 @@ impl Flush {
         state.position.store(position.0, Ordering::Relaxed);
         Self {
             store,
-            outgoing: Outgoing::new(shard),
+            outgoing: Outgoing::new(shard, state.clone()),
             epoch,
             share,
             slots,
@@ -160,7 +160,7 @@ impl Flush {
         if from == to {
             return Ok(());
         }
-        let begun = Instant::now();
+        let (begun, sent_before) = (Instant::now(), self.outgoing.sent_in());
         let share = *self.share.borrow();
         if share != self.slots {
             // What earlier rounds had for readers that are new here is not known. What is to come for those that are
@@ -179,7 +179,7 @@ impl Flush {
                 metrics::counter!("deliveries_total").increment(deliveries);
                 self.state.position.store(to.0, Ordering::Relaxed);
                 self.state.deliveries.fetch_add(deliveries, Ordering::Relaxed);
-                self.state.nanos.fetch_add(took.as_nanos() as u64, Ordering::Relaxed);
+                self.state.spent(took.saturating_sub(self.outgoing.sent_in() - sent_before));
                 Ok(())
             }
             Err(error) => {

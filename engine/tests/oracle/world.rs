@@ -10,8 +10,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tributary_engine::embedded::{EmbeddedLog, EmbeddedStore, ProcessShard};
 use tributary_engine::model::{
-    ChangedBy, Channel, Command, Handle, Mode, NumberedEvent, Outcome, Position, PostId, SlotRange, TuningSettings,
-    UserId,
+    ChangedBy, Channel, Command, Handle, NumberedEvent, Outcome, Position, PostId, SlotRange, TuningSettings, UserId,
 };
 use tributary_engine::ports::{Clock, Log, Shard, Store};
 use tributary_engine::recent::BYTES_PER_ENTRY;
@@ -44,6 +43,8 @@ pub struct World {
     /// For each node: who has changed something on the other that this one may not have heard of.
     pub changed_elsewhere: [BTreeSet<UserId>; 2],
     pub done: Done,
+    /// Draws when channels are chosen by cost, and by which; none where they never are.
+    costs: Option<fastrand::Rng>,
     /// Whether authors write very much at times.
     long: bool,
     /// Posts ever written, also removed ones.
@@ -118,6 +119,7 @@ impl World {
             here: 0,
             changed_elsewhere: Default::default(),
             done: Done::default(),
+            costs: (seed & 2 != 0).then(|| fastrand::Rng::with_seed(seed)),
             long,
             posts: Vec::new(),
             store,
@@ -299,9 +301,10 @@ impl World {
     }
 
     async fn tune(&mut self) {
+        let mode = self.mode().await;
         let enter = self.random.u64(1..self.users.len() as u64 + 3);
         let settings = TuningSettings {
-            mode: Mode::Threshold,
+            mode,
             enter_followers: enter,
             leave_followers: self.random.u64(..=enter),
             flush_max_age_ms: if self.random.bool() { 0 } else { 900_000 },

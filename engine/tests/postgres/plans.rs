@@ -94,6 +94,12 @@ async fn hot_statements_look_up_by_index_in_one_partition() {
     let events = plan(&client, sql::EVENTS).await;
     assert_eq!(events.matches("using outbox_numbered on outbox").count(), 2, "{events}");
     assert!(!events.contains("Seq Scan on outbox"), "{events}");
+    let choice = plan(&client, sql::CHOICE).await;
+    assert!(
+        choice.contains("Index Only Scan Backward using posts_") && !choice.contains("Seq Scan on posts"),
+        "{choice}"
+    );
+    assert!(choice.contains("Subplans Removed: 7") && choice.contains("never executed"), "by followers: {choice}");
     let numbering = "EXPLAIN (COSTS OFF) WITH waiting AS MATERIALIZED (SELECT ctid AS place, id FROM outbox
         WHERE number IS NULL ORDER BY id LIMIT 10) UPDATE outbox SET number = 5 FROM waiting WHERE outbox.ctid = place";
     let lines = client.simple_query(numbering).await.expect("the server under test answers");

@@ -41,17 +41,6 @@ pub enum Kind {
     Handles,
 }
 
-/// Whether this version can do what a key says.
-#[derive(Clone, Copy, Debug)]
-pub enum Served {
-    /// It can.
-    Yes,
-    /// All but this value.
-    AllBut(&'static str),
-    /// Not at all: the key may only be left out, or be an empty list.
-    No,
-}
-
 /// A key.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
@@ -65,12 +54,12 @@ pub struct Key {
     pub only_with: Option<(&'static str, &'static str)>,
     /// Whether its value is never shown.
     pub secret: bool,
-    /// Whether this version can do it.
-    pub served: Served,
+    /// Whether this version can do it. What it cannot may only be left out, or be an empty list.
+    pub served: bool,
 }
 
 const fn key(name: &'static str, kind: Kind, default: Option<&'static str>) -> Key {
-    Key { name, kind, default, only_with: None, secret: false, served: Served::Yes }
+    Key { name, kind, default, only_with: None, secret: false, served: true }
 }
 
 impl Key {
@@ -82,26 +71,25 @@ impl Key {
         Self { secret: true, ..self }
     }
 
-    const fn served(self, served: Served) -> Self {
-        Self { served, ..self }
+    const fn not_served(self) -> Self {
+        Self { served: false, ..self }
     }
 }
 
 use Kind::{Address, Choice, Choices, Flag, Handles, LogFilter, Networks, Number, Path, Text, Texts};
-use Served::{AllBut, No};
 
 /// Every key outside the lists of tables, in the order of the documentation.
 pub const KEYS: &[Key] = &[
     key("roles", Choices(&["api", "worker"]), Some("api,worker")),
     key("http.listen", Address, Some("127.0.0.1:8080")),
-    key("http.cors_origins", Texts, Some("")).served(No),
+    key("http.cors_origins", Texts, Some("")).not_served(),
     key("http.trusted_proxies", Networks, Some("")),
     key("store.kind", Choice(&["embedded", "postgres"]), Some("embedded")),
     key("store.path", Path, Some("data")).only_with("store.kind", "embedded"),
     key("store.url", Text, None).only_with("store.kind", "postgres").secret(),
     key("store.url_file", Path, None).only_with("store.kind", "postgres"),
     key("store.pool_size", Number(1, 1_000), Some("8")).only_with("store.kind", "postgres"),
-    key("store.replicas", Texts, Some("")).only_with("store.kind", "postgres").secret().served(No),
+    key("store.replicas", Texts, Some("")).only_with("store.kind", "postgres").secret().not_served(),
     key("log.kind", Choice(&["embedded", "kafka"]), Some("embedded")),
     key("log.brokers", Texts, Some("127.0.0.1:9092")).only_with("log.kind", "kafka"),
     key("log.topic", Text, Some("tributary-events")).only_with("log.kind", "kafka"),
@@ -117,7 +105,7 @@ pub const KEYS: &[Key] = &[
     key("auth.access_ttl_s", Number(1, YEAR_S), Some("900")),
     key("auth.refresh_ttl_s", Number(1, 10 * YEAR_S), Some("2592000")),
     key("auth.operators", Handles, Some("")),
-    key("hot.mode", Choice(&["threshold", "cost"]), Some("threshold")).served(AllBut("cost")),
+    key("hot.mode", Choice(&["threshold", "cost"]), Some("threshold")),
     key("hot.enter_followers", Number(1, EXACT_MAX), Some("10000")),
     key("hot.leave_followers", Number(0, EXACT_MAX), Some("8000")),
     key("flush.max_age_ms", Number(0, DAY_MS), Some("900000")),
@@ -127,7 +115,7 @@ pub const KEYS: &[Key] = &[
     key("limits.requests_per_second", Number(0, u32::MAX as u64), Some("50")),
     key("telemetry.log", LogFilter, Some("info")),
     key("telemetry.log_format", Choice(&["pretty", "json"]), Some("pretty")),
-    key("telemetry.otlp_endpoint", Text, None).served(No),
+    key("telemetry.otlp_endpoint", Text, None).not_served(),
 ];
 
 /// A list of tables, such as `[[shard]]`. It can be said in the file only.

@@ -11,7 +11,7 @@ use tributary_engine::model::Mode;
 use tributary_engine::{CacheBytes, Roles};
 
 use super::error::Origin;
-use super::keys::{KEYS, Key, Kind, Served};
+use super::keys::{KEYS, Key, Kind};
 use super::layers::{self, Said, Sources};
 use super::{
     Auth, Config, ConfigErrors, Http, Kafka, KafkaDriver, Limits, Log, LogFormat, PostgresUrl, ShardNode, Store,
@@ -141,12 +141,8 @@ fn check_served(said: &mut Said, settings: &Settings) {
     for (key, (value, origin)) in said.values.clone() {
         let key = super::keys::find(key).expect("only known keys are kept");
         let nothing = value.as_array().is_some_and(Vec::is_empty);
-        match key.served {
-            Served::AllBut(word) if value.as_str() == Some(word) => {
-                said.refuse(key.name, origin.clone(), format!("\"{word}\" {NOT_SERVED}"));
-            }
-            Served::No if !nothing => said.refuse(key.name, origin.clone(), NOT_SERVED),
-            _ => {}
+        if !key.served && !nothing {
+            said.refuse(key.name, origin.clone(), NOT_SERVED);
         }
         if let (Some((other, word)), false) = (key.only_with, settings.applies(key)) {
             said.refuse(key.name, origin, format!("means something only with {other} = \"{word}\""));

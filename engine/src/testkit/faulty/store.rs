@@ -9,8 +9,8 @@ use bytes::Bytes;
 
 use super::{Fault, Faults};
 use crate::model::{
-    AuthorState, Committed, Epoch, Event, FollowView, Handle, LoggedEvent, Position, Post, PostId, Request, SlotRange,
-    Tuning, User, UserId,
+    AuthorState, Committed, Costs, Epoch, Event, FollowView, Handle, LoggedEvent, Measured, Millis, Position, Post,
+    PostId, Request, SlotRange, Tuning, User, UserId,
 };
 use crate::ports::{
     CommitError, Followers, ImportedPost, ImportedUser, ListedTuning, Removable, Store, StoreError, UserList,
@@ -78,6 +78,11 @@ impl Store for FaultyStore {
     async fn user_by_handle(&self, handle: &Handle) -> Result<Option<User>, StoreError> {
         self.available()?;
         self.inner.user_by_handle(handle).await
+    }
+
+    async fn all_users(&self, after: UserId, limit: usize) -> Result<Vec<UserId>, StoreError> {
+        self.available()?;
+        self.inner.all_users(after, limit).await
     }
 
     async fn user_list(
@@ -196,6 +201,11 @@ impl Store for FaultyStore {
     async fn tunings(&self, before: u64, limit: usize) -> Result<Vec<ListedTuning>, StoreError> {
         self.available()?;
         self.inner.tunings(before, limit).await
+    }
+
+    async fn add_costs(&self, sample: &Measured, at: Millis) -> Result<Costs, StoreError> {
+        self.available()?;
+        self.inner.add_costs(sample, at).await
     }
 
     async fn note(&self, name: &str) -> Result<Option<String>, StoreError> {

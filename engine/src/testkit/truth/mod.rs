@@ -7,8 +7,9 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::limits::RATE_POSTS;
 use crate::model::{
-    Channel, Command, Event, Handle, Heat, Outcome, Post, PostId, Rejection, TuningSettings, UserCard, UserId,
+    Channel, Command, Costs, Event, Handle, Heat, Outcome, Post, PostId, Rejection, TuningSettings, UserCard, UserId,
 };
 
 /// A user.
@@ -43,6 +44,8 @@ pub struct Truth {
     newest_pull: BTreeMap<UserId, PostId>,
     /// The settings of version 1, 2, ...
     tunings: Vec<TuningSettings>,
+    /// What was measured, as the store last told.
+    costs: Option<Costs>,
 }
 
 impl Default for Truth {
@@ -63,6 +66,7 @@ impl Truth {
             likes: BTreeSet::new(),
             newest_pull: BTreeMap::new(),
             tunings: vec![TuningSettings::default()],
+            costs: None,
         }
     }
 
@@ -70,6 +74,11 @@ impl Truth {
     pub fn make_user(&mut self, id: UserId, handle: &Handle, name: &str) {
         let card = UserCard { id, handle: handle.clone(), name: name.into() };
         self.users.insert(id, Person { card, heat: Heat::default() });
+    }
+
+    /// The store has been told of a measurement, and this is what has come of it.
+    pub fn measured(&mut self, costs: Costs) {
+        self.costs = Some(costs);
     }
 
     /// How this command by this actor ends, but for its idempotency key.
@@ -194,7 +203,10 @@ impl Truth {
 
     fn publish(&mut self, author: UserId, text: &str, outcome: &Outcome) -> Event {
         let Outcome::Posted { post, channel } = outcome else { panic!("a publish came to {outcome:?}") };
-        self.reckon_heat(author);
+        let newest: Vec<PostId> = [post.id].into_iter().chain(self.posts_by(author)).take(RATE_POSTS + 1).collect();
+        let (followers, tuning) = (self.followers(author).len() as u64, self.tuning());
+        let person = self.users.get_mut(&author).expect("an author exists");
+        person.heat = person.heat.at_post(followers, &newest, &tuning, self.costs.as_ref());
         let person = &self.users[&author];
         assert_eq!(*channel, person.heat.channel(), "channel of {:?} by {author:?}, {:?}", post.id, person.heat);
         assert_eq!(*post, Post { id: post.id, author: person.card.clone(), text: text.into(), likes: 0 });
@@ -216,8 +228,8 @@ impl Truth {
         was
     }
 
-    /// Heat has a memory (hysteresis), so it matters when it is reckoned: when followers or the pin changed and at
-    /// a post, against the tuning of that time.
+    /// Heat has a memory (hysteresis), so it matters when it is reckoned: when followers or the pin changed, against the
+    /// tuning of that time (and at a post).
     fn reckon_heat(&mut self, author: UserId) {
         if let Some(state) = self.author(author)
             && let Some(person) = self.users.get_mut(&author)

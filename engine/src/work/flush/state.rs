@@ -1,15 +1,16 @@
 //! How far a flush has come, and what it costs.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use crate::model::Position;
+use crate::model::{Measured, Position};
 
 /// How far a flush has come, for operators. All numbers may trail.
 #[derive(Debug, Default)]
 pub struct FlushState {
     pub(super) position: AtomicU64,
     pub(super) seen: AtomicU64,
-    pub(super) nanos: AtomicU64,
+    nanos: AtomicU64,
     pub(super) deliveries: AtomicU64,
 }
 
@@ -24,9 +25,17 @@ impl FlushState {
         self.seen.load(Ordering::Relaxed).saturating_sub(self.position().0)
     }
 
-    /// H: microseconds to deliver one entry by flush, coalescing counted; none before the first delivery.
-    pub fn h_us(&self) -> Option<f64> {
-        let deliveries = self.deliveries.load(Ordering::Relaxed);
-        (deliveries > 0).then(|| self.nanos.load(Ordering::Relaxed) as f64 / 1_000.0 / deliveries as f64)
+    /// Counts time that rounds or their appends took.
+    pub(super) fn spent(&self, time: Duration) {
+        self.nanos.fetch_add(time.as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    /// What delivering has cost since the start.
+    pub fn measured(&self) -> Measured {
+        Measured {
+            flush_ns: self.nanos.load(Ordering::Relaxed) as f64,
+            deliveries: self.deliveries.load(Ordering::Relaxed) as f64,
+            ..Measured::default()
+        }
     }
 }

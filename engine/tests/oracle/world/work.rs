@@ -1,8 +1,26 @@
 //! Compaction as a world drives it: rounds over any range, at any time, whose segments arrive at once, late or never.
+//! And what decides which posts it is about.
+
+use tributary_engine::model::Mode;
+use tributary_engine::testkit::set_balance;
 
 use super::*;
 
 impl World {
+    /// How channels are to be chosen: in half of the worlds now and then by cost. Drawn apart, so that the others, those
+    /// of old seeds among them, go as they always went.
+    pub(super) async fn mode(&mut self) -> Mode {
+        let Some(random) = &mut self.costs else { return Mode::Threshold };
+        if random.u8(..3) == 0 {
+            return Mode::Threshold;
+        }
+        // From where everybody is hot to where nobody is: what a world posts counts as a day's, unless it is much.
+        let posts_per_day = 10.0_f64.powf(random.f64() * 5.0 - 1.0);
+        let costs = set_balance(&*self.store, self.users.len(), posts_per_day).await;
+        self.truth.measured(costs);
+        Mode::Cost
+    }
+
     /// Takes note of every event, before the janitor can take it away.
     pub async fn note_events(&mut self) {
         let after = self.events.last().map_or(Position::ZERO, |event| event.position);

@@ -3,8 +3,12 @@
 use std::sync::Arc;
 
 use super::world::World;
-use crate::model::{ChangedBy, Channel, Command, Outcome, PostId, Rejection, TuningSettings, UserId};
+use crate::model::{
+    ChangedBy, Channel, Command, Costs, Measured, Millis, Mode, Outcome, PostId, Rejection, TuningSettings, UserId,
+};
 use crate::ports::Store;
+
+const HOUR_MS: u64 = 3_600_000;
 
 pub(super) async fn a_new_store_has_the_default_tuning(store: Arc<dyn Store>) {
     let tuning = store.tuning().await.expect("there is a tuning");
@@ -86,6 +90,65 @@ pub(super) async fn a_pin_outranks_the_followers(store: Arc<dyn Store>) {
     }
     let unknown = Command::Pin { author: UserId(7), pin: None };
     assert_eq!(world.run(ben, unknown).await, Err(Rejection::UnknownUser));
+    world.check_events().await;
+}
+
+pub(super) async fn measured_costs_are_added_up_by_all_and_known_to_later_posts(store: Arc<dyn Store>) {
+    let (mut world, [ann]) = World::with_users(store, ["ann"]).await;
+    let sample = |fills| Measured { flush_ns: 1e6, deliveries: 1e3, merge_ns: 1e6, streams: 1e3, fills };
+    let first = world.store.add_costs(&sample(50.0), Millis(HOUR_MS)).await.expect("the store adds");
+    assert_eq!((first.measured(), first.at()), (sample(50.0), Millis(HOUR_MS)));
+    // Nodes that add at the same time do not undo each other.
+    let samples = [sample(3.0); 8];
+    let added = samples.iter().map(|sample| world.store.add_costs(sample, Millis(HOUR_MS)));
+    for added in futures::future::join_all(added).await {
+        added.expect("the store adds");
+    }
+    let last = world.store.add_costs(&Measured::default(), Millis(HOUR_MS)).await.expect("the store adds");
+    assert_eq!((last.measured().fills, last.measured().deliveries), (74.0, 9e3));
+    // As in Costs itself, with the users there are.
+    let expected = Costs::with(Some(last), &sample(100.0), 1, Millis(2 * HOUR_MS));
+    let told = world.store.add_costs(&sample(100.0), Millis(2 * HOUR_MS)).await.expect("the store adds");
+    let near = |one: Option<f64>, two: Option<f64>| one.zip(two).is_some_and(|(a, b)| (a - b).abs() < 1e-9 * b);
+    assert!(near(told.balance(), expected.balance()), "{told:?}, not {expected:?}");
+    // A post is the first that reads them.
+    world.truth.measured(told);
+    world.tune_with(TuningSettings { mode: Mode::Cost, ..TuningSettings::default() }).await;
+    world.post(ann).await;
+}
+
+pub(super) async fn by_cost_the_rate_of_posts_decides_once_costs_are_known(store: Arc<dyn Store>) {
+    use Channel::{Pull, Push};
+    let (mut world, [ann, ben, cid]) = World::with_users(store, ["ann", "ben", "cid"]).await;
+    world.follow(cid, ann).await;
+    world.follow(cid, ben).await;
+    let cost = TuningSettings { mode: Mode::Cost, enter_followers: 1, leave_followers: 1, ..TuningSettings::default() };
+    world.tune_with(cost).await;
+    // Nothing is known yet: the thresholds decide.
+    assert_eq!(world.channel_of_post(ann).await, Pull);
+    assert_eq!(world.channel_of_post(cid).await, Push);
+    // The balance is at about four posts a day: a day has what was posted within this test.
+    world.balance(4.0).await;
+    let mut channels = Vec::new();
+    for _ in 0..8 {
+        channels.push(world.channel_of_post(ben).await);
+    }
+    assert_eq!(channels, [Push, Push, Push, Push, Push, Pull, Pull, Pull]);
+    // Followers come and go without a change, and a pin outranks the costs.
+    world.done(cid, Command::Unfollow { user: ben }).await;
+    world.follow(cid, ben).await;
+    assert_eq!(world.store.author(ben).await, Ok(world.truth.author(ben)));
+    assert_eq!(world.channel_of_post(ben).await, Pull);
+    world.done(cid, Command::Pin { author: ben, pin: Some(Push) }).await;
+    assert_eq!(world.channel_of_post(ben).await, Push);
+    // Ann was hot by followers, and is judged by cost at her next post.
+    assert_eq!(world.store.author(ann).await.expect("the store reads").map(|state| state.channel()), Some(Pull));
+    assert_eq!(world.channel_of_post(ann).await, Push);
+    // A dearer flush moves the balance.
+    world.balance(1.0).await;
+    assert_eq!(world.channel_of_post(ann).await, Pull);
+    world.tune(1_000, 1_000).await;
+    assert_eq!(world.channel_of_post(ann).await, Push);
     world.check_events().await;
 }
 

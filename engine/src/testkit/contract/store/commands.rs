@@ -27,6 +27,27 @@ pub(super) async fn users_are_made_once_and_found(store: Arc<dyn Store>) {
     assert_eq!(store.users(&[]).await, Ok(vec![]));
 }
 
+pub(super) async fn all_users_are_told_once_in_any_pages(store: Arc<dyn Store>) {
+    let mut world = World::new(store);
+    for n in 0..30 {
+        world.user(&format!("user{n}")).await;
+    }
+    for limit in [1, 7, 30, 99] {
+        let mut told: Vec<UserId> = Vec::new();
+        loop {
+            let after = told.last().copied().unwrap_or_default();
+            let page = world.store.all_users(after, limit).await.expect("the store lists");
+            assert!(page.len() <= limit);
+            if page.is_empty() {
+                break;
+            }
+            told.extend(page);
+        }
+        told.sort_unstable();
+        assert_eq!(told, world.truth.user_ids(), "in pages of {limit}");
+    }
+}
+
 pub(super) async fn posts_are_written_read_and_removed(store: Arc<dyn Store>) {
     let (mut world, [ann]) = World::with_users(store, ["ann"]).await;
     let (first, second) = (world.post(ann).await, world.post(ann).await);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::channels::assert_pull_authors;
 use super::stamps::late_view;
 use super::world::World;
-use crate::model::{ChangedBy, Channel, Command, PostId, TuningSettings, UserId};
+use crate::model::{ChangedBy, Channel, Command, Mode, PostId, TuningSettings, UserId};
 use crate::ports::{Store, UserList};
 
 const USERS: usize = 12;
@@ -46,6 +46,10 @@ async fn drive(mut world: World, seed: u64, commands: usize, pause: impl AsyncFn
         users.push(world.user(&format!("user{n}")).await);
     }
     for n in 1..=commands {
+        if random.u8(..100) == 0 {
+            // Around what is posted within the test, which counts as a day.
+            world.balance(random.f64() * 40.0 + 0.5).await;
+        }
         let actor = *pick(&mut random, &users);
         let command = command(&mut random, &world, &users);
         let _ = world.run(actor, command).await;
@@ -95,7 +99,8 @@ fn command(random: &mut fastrand::Rng, world: &World, users: &[UserId]) -> Comma
         _ => {
             let enter_followers = random.u64(1..8);
             let leave_followers = random.u64(..=enter_followers);
-            let settings = TuningSettings { enter_followers, leave_followers, ..TuningSettings::default() };
+            let mode = *pick(random, &[Mode::Threshold, Mode::Cost]);
+            let settings = TuningSettings { mode, enter_followers, leave_followers, ..TuningSettings::default() };
             let expected = random.bool().then(|| world.truth.version() - u64::from(random.u8(..4) == 0));
             Command::Tune { expected, settings, by: ChangedBy::Operator(*pick(random, users)) }
         }

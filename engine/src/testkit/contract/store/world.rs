@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use crate::model::{
-    ChangedBy, Command, CommandKey, Event, LoggedEvent, NumberedEvent, Outcome, Position, PostId, Rejection, Request,
-    TuningSettings, UserId,
+    ChangedBy, Channel, Command, CommandKey, Event, LoggedEvent, NumberedEvent, Outcome, Position, PostId, Rejection,
+    Request, TuningSettings, UserId,
 };
 use crate::ports::{CommitError, Store, UserList};
-use crate::testkit::Truth;
+use crate::testkit::{Truth, set_balance};
 
 /// A store and what must be true of it.
 pub(super) struct World {
@@ -95,9 +95,24 @@ impl World {
     }
 
     pub(super) async fn tune(&mut self, enter_followers: u64, leave_followers: u64) {
-        let settings = TuningSettings { enter_followers, leave_followers, ..TuningSettings::default() };
+        self.tune_with(TuningSettings { enter_followers, leave_followers, ..TuningSettings::default() }).await;
+    }
+
+    pub(super) async fn tune_with(&mut self, settings: TuningSettings) {
         let actor = UserId::default();
         self.done(actor, Command::Tune { expected: None, settings, by: ChangedBy::Config }).await;
+    }
+
+    /// Publishes a post; its channel.
+    pub(super) async fn channel_of_post(&mut self, author: UserId) -> Channel {
+        let post = self.post(author).await;
+        self.truth.channel(post).expect("the post exists")
+    }
+
+    /// Measurements by which both channels cost the same at so many posts a day.
+    pub(super) async fn balance(&mut self, posts_per_day: f64) {
+        let users = self.truth.user_ids().len();
+        self.truth.measured(set_balance(&*self.store, users, posts_per_day).await);
     }
 
     /// Numbers and marks everything, a few at a time, and holds it against what is expected.
