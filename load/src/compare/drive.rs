@@ -17,7 +17,7 @@ use super::graph::{Graph, PAGE};
 use super::sequence::{Op, Sequence};
 
 /// Operations under way at a time.
-pub const AT_A_TIME: usize = 64;
+pub const AT_A_TIME: usize = 256;
 /// Operations of the check.
 pub const CHECKED_OPS: u64 = 2_000;
 /// Readers whose first two pages are checked.
@@ -25,7 +25,7 @@ const CHECKED_READERS: usize = 300;
 /// Posts that are tried for freshness.
 const FRESH_POSTS: usize = 200;
 /// The same, where nothing may ever be visible.
-const STOPPED_POSTS: usize = 20;
+const STOPPED_POSTS: usize = 5;
 /// A post that is not visible then counts as never visible.
 const NEVER: Duration = Duration::from_secs(1);
 /// From an id to the next free one: sorted sets keep scores as floats, which cannot tell closer ones apart.

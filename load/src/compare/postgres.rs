@@ -99,7 +99,8 @@ impl Postgres {
 }
 
 async fn connect(url: &str) -> Result<Client> {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.context("--postgres: no connection")?;
+    let (client, connection) =
+        tokio_postgres::connect(url, NoTls).await.with_context(|| format!("--postgres {url}: no connection"))?;
     // Ends when the client is dropped; a request that it fails is told to whoever made it.
     tokio::spawn(connection);
     Ok(client)

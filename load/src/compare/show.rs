@@ -103,7 +103,7 @@ fn mix(found: &Comparison, of: fn(&ArmFigures) -> Option<MixFigures>) -> Table {
         "deliveries/s",
         "p50, ms",
         "p99, ms",
-        "CPU s per M reads: client",
+        "CPU s per M reads: this process",
         "servers",
     ];
     let row = |arm: &ArmFigures| {
