@@ -129,7 +129,7 @@ pub fn compare(options: &Options) -> Result<Comparison> {
     ensure!(!graph.authors.is_empty(), "nobody in this world posts");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.context("starting the runtime")?;
-    say("tributary: importing");
+    say("tributary: importing, and filling windows");
     let tributary = Arc::new(runtime.block_on(Tributary::open(&graph, &world))?);
     let (peers, left_out) = runtime.block_on(open_peers(options, &graph))?;
     let mut arms: Vec<Arc<dyn Arm>> = vec![tributary.clone()];
@@ -267,3 +267,6 @@ async fn finish(measured: Measured, seed: u64) -> Result<ArmFigures> {
 fn say(text: &str) {
     let _ = writeln!(stderr(), "{text}");
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
+use futures::StreamExt;
 use tempfile::TempDir;
 use tributary_engine::Engine;
 use tributary_engine::limits::WINDOW_ENTRIES;
@@ -21,6 +22,8 @@ use super::graph::{Graph, PAGE};
 use crate::import::{self, Batches, text, user_id};
 use crate::world::World;
 
+/// Timelines that are read at a time while windows are filled.
+const READ_AT_A_TIME: usize = 64;
 /// Windows that are weighed.
 const WEIGHED: usize = 1_000;
 
@@ -34,7 +37,7 @@ pub struct Tributary {
 }
 
 impl Tributary {
-    /// Imports the world and starts a node.
+    /// Imports the world, starts a node and fills everybody's window.
     ///
     /// # Errors
     /// When the folder cannot be written, or the node does not start.
@@ -46,9 +49,16 @@ impl Tributary {
             let store = assemble::store(&config, Clock::System).await?;
             import::import(&*store, world, Batches::default(), &mut || false).await?;
         }
-        let node = start(&config).await?;
-        let bytes_per_entry = weigh(graph);
-        Ok(Self { node: RwLock::new(Some(node)), folder, handles: graph.handles.clone(), bytes_per_entry })
+        let node = RwLock::new(Some(start(&config).await?));
+        let arm = Self { node, folder, handles: graph.handles.clone(), bytes_per_entry: weigh(graph) };
+        // The other arms have everybody's window from the beginning.
+        let reads = (0..graph.handles.len() as u32).map(|reader| arm.read(reader, None));
+        let mut reads = futures::stream::iter(reads).buffer_unordered(READ_AT_A_TIME);
+        while let Some(page) = reads.next().await {
+            page?;
+        }
+        drop(reads);
+        Ok(arm)
     }
 
     /// The engine as it runs now.
