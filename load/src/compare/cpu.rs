@@ -13,10 +13,10 @@ const TICKS: f64 = 100.0;
 /// Where there is no `/proc`.
 pub fn own() -> Result<f64> {
     let stat = fs::read_to_string("/proc/self/stat").context("reading /proc/self/stat: CPU times need Linux")?;
-    used(&stat).context("/proc/self/stat has no times")
+    used(&stat, 2).context("/proc/self/stat has no times")
 }
 
-/// Seconds that these processes and their children have used.
+/// Seconds that these processes and their children have used, also children that have ended.
 ///
 /// # Errors
 /// Where there is no `/proc`.
@@ -27,8 +27,11 @@ pub fn of_servers(pids: &[u32]) -> Result<f64> {
         let Ok(stat) = fs::read_to_string(entry?.path().join("stat")) else { continue };
         let pid = stat.split(' ').next().and_then(|pid| pid.parse().ok());
         let parent = fields(&stat).nth(1).and_then(|pid| pid.parse().ok());
-        if [pid, parent].into_iter().flatten().any(|pid| pids.contains(&pid)) {
-            seconds += used(&stat).unwrap_or_default();
+        let is = |pid: Option<u32>| pid.is_some_and(|pid| pids.contains(&pid));
+        if is(pid) {
+            seconds += used(&stat, 4).unwrap_or_default();
+        } else if is(parent) {
+            seconds += used(&stat, 2).unwrap_or_default();
         }
     }
     Ok(seconds)
@@ -43,7 +46,7 @@ pub fn of_threads(name: &str) -> Result<f64> {
     for entry in fs::read_dir("/proc/self/task").context("reading /proc/self/task: CPU times need Linux")? {
         let Ok(stat) = fs::read_to_string(entry?.path().join("stat")) else { continue };
         if stat.contains(&format!("({name})")) {
-            seconds += used(&stat).unwrap_or_default();
+            seconds += used(&stat, 2).unwrap_or_default();
         }
     }
     Ok(seconds)
@@ -54,9 +57,10 @@ fn fields(stat: &str) -> impl Iterator<Item = &str> {
     stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ')
 }
 
-fn used(stat: &str) -> Option<f64> {
-    let mut times = fields(stat).skip(11).map_while(|ticks| ticks.parse::<f64>().ok());
-    Some((times.next()? + times.next()?) / TICKS)
+/// The sum of the first `count` times: its own as user and in the system, then those of children that it waited for.
+fn used(stat: &str, count: usize) -> Option<f64> {
+    let times: Vec<f64> = fields(stat).skip(11).take(count).map_while(|ticks| ticks.parse().ok()).collect();
+    (times.len() == count).then(|| times.iter().sum::<f64>() / TICKS)
 }
 
 #[cfg(test)]
@@ -65,8 +69,8 @@ mod tests {
 
     #[test]
     fn times_are_found_whatever_a_program_is_called() {
-        let stat = "17 (a ) b) S 1 17 17 0 -1 4194560 1 2 3 4 250 50 0 0 20 0 1 0 9 9 9";
-        assert_eq!(used(stat), Some(3.0));
+        let stat = "17 (a ) b) S 1 17 17 0 -1 4194560 1 2 3 4 250 50 100 20 20 0 1 0 9 9 9";
+        assert_eq!((used(stat, 2), used(stat, 4), used("17 (a) S 1", 2)), (Some(3.0), Some(4.2), None));
     }
 
     #[test]

@@ -70,7 +70,8 @@ fn the_truth_is_everything_by_followees_and_oneself_newest_first() {
     assert_eq!(graph.home(reader, PostId::MAX, 1), [id]);
 }
 
-/// An arm over the truth; where it is told to, one that never shows a reader's newest post, or no second page.
+/// An arm over the truth; where it is told to, one that never shows a reader's newest post, or shows the
+/// first page twice.
 struct Naive {
     graph: Mutex<Graph>,
     hides_newest: bool,
