@@ -21,7 +21,7 @@ mod show;
 mod tributary;
 
 use std::io::{Write, stderr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -112,18 +112,7 @@ struct Measured {
 pub fn compare(options: &Options) -> Result<Comparison> {
     ensure!(options.rounds > 0 && options.seconds > 0.0, "a comparison needs rounds and seconds above zero");
     let folder = tempfile::Builder::new().prefix("tributary-compare-").tempdir().context("a temporary folder")?;
-    let world = match &options.world {
-        Some(path) => World::open(path)?,
-        None => {
-            let recipe = made::Recipe {
-                users: options.users,
-                seed: options.seed,
-                mean_follows: Some(MEAN_FOLLOWS.min(f64::from(options.users) / 8.0)),
-            };
-            made::make(recipe, folder.path())?;
-            World::open(folder.path())?
-        }
-    };
+    let world = open_world(options, folder.path())?;
     let graph = Arc::new(Graph::load(&world)?);
     ensure!(graph.followees.iter().any(|some| !some.is_empty()), "nobody in this world follows anybody");
     ensure!(!graph.authors.is_empty(), "nobody in this world posts");
@@ -178,6 +167,16 @@ pub fn compare(options: &Options) -> Result<Comparison> {
         left_out,
         ratios,
     })
+}
+
+/// The world that was named, or one that is made in `folder`.
+fn open_world(options: &Options, folder: &Path) -> Result<World> {
+    if let Some(path) = &options.world {
+        return World::open(path);
+    }
+    let mean_follows = Some(MEAN_FOLLOWS.min(f64::from(options.users) / 8.0));
+    made::make(made::Recipe { users: options.users, seed: options.seed, mean_follows }, folder)?;
+    World::open(folder)
 }
 
 /// Fills the peers. One that was not asked for by name may be missing.

@@ -20,17 +20,16 @@ pub fn table(found: &Comparison) -> String {
         text += &format!("\n{title}\n{}\n", plain(table));
     }
     for out in &found.left_out {
-        text += &format!("\nleft out: {}: {}", out.arm, out.why);
+        text += &format!("\nleft out: {}: {}\n", out.arm, out.why);
     }
-    text
+    text.trim_end().to_owned()
 }
 
 fn plain(table: Table) -> String {
     let mut shown = TextTable::new();
     shown.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    let columns = table.head.len();
     shown.set_header(table.head).add_rows(table.rows);
-    for column in shown.column_iter_mut().skip(1).take(columns) {
+    for column in shown.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     shown.trim_fmt()
