@@ -1,8 +1,8 @@
 //! A small comparison from beginning to end: every arm that this machine can have gives the pages of the truth, and the
 //! result has the fields that its readers rely on.
 
-use std::io::Write;
-use std::process::Command;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -72,6 +72,25 @@ fn every_arm_gives_the_pages_of_the_truth_and_its_figures() {
     assert!(ratios.iter().all(|ratio| ratio["value"].as_f64().is_some_and(|value| value > 0.0)), "{found}");
     let html = std::fs::read_to_string(report).unwrap();
     assert!(names.iter().all(|name| html.contains(name)) && html.contains("Tributary beside its peers"));
+}
+
+#[test]
+fn a_comparison_that_is_told_to_end_takes_its_servers_and_folders_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = Command::new(env!("CARGO_BIN_EXE_tributary-load"))
+        .args(["compare", "--users", "100", "--seconds", "1", "--rounds", "200"])
+        .env("TMPDIR", folder.path())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = BufReader::new(running.stderr.take().unwrap()).lines();
+    assert!(told.any(|line| line.unwrap().contains("round 0")), "it never began");
+    assert!(std::fs::read_dir(folder.path()).unwrap().count() > 0);
+    assert!(Command::new("kill").arg(running.id().to_string()).status().unwrap().success());
+    assert!(told.any(|line| line.unwrap().contains("interrupted")));
+    assert_eq!(running.wait().unwrap().code(), Some(1));
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]

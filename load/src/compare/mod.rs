@@ -24,10 +24,11 @@ use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
 use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
 
 pub use drive::AT_A_TIME;
 pub use figures::{
@@ -118,6 +119,8 @@ pub fn compare(options: &Options) -> Result<Comparison> {
     ensure!(!graph.authors.is_empty(), "nobody in this world posts");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.context("starting the runtime")?;
+    let told_to_end = Arc::new(AtomicBool::new(false));
+    runtime.spawn(listen(told_to_end.clone()));
     say("tributary: importing, and filling windows");
     let tributary = Arc::new(runtime.block_on(Tributary::open(&graph, &world))?);
     let (peers, left_out) = runtime.block_on(open_peers(options, &graph))?;
@@ -128,6 +131,7 @@ pub fn compare(options: &Options) -> Result<Comparison> {
     let mut measured = Vec::new();
     let mut pages_checked = usize::MAX;
     for arm in arms {
+        go_on(&told_to_end)?;
         say(&format!("{}: checking with the truth", arm.name()));
         let driven = Driven::new(arm, graph.clone());
         // Of the mix with follows, where the arm can follow.
@@ -135,7 +139,7 @@ pub fn compare(options: &Options) -> Result<Comparison> {
         pages_checked = pages_checked.min(runtime.block_on(driven.check(sequence, options.seed))?);
         measured.push(Measured { driven, natural: Vec::new(), twip: Vec::new() });
     }
-    rounds(options, &runtime, &sequences, &mut measured)?;
+    rounds(options, &runtime, &sequences, &mut measured, &told_to_end)?;
     say("tributary and a bare server: over HTTP");
     let (engine, config) = (tributary.engine()?, tributary.config()?);
     let http = http::measure(&engine, &config, &graph.handles, options.rounds, options.seconds)?;
@@ -145,6 +149,7 @@ pub fn compare(options: &Options) -> Result<Comparison> {
     let arms: Vec<Arc<dyn Arm>> = measured.iter().map(|measured| measured.driven.arm.clone()).collect();
     let mut figures = Vec::new();
     for measured in measured {
+        go_on(&told_to_end)?;
         say(&format!("{}: freshness", measured.driven.arm.name()));
         figures.push(runtime.block_on(finish(measured, options.seed))?);
     }
@@ -218,13 +223,20 @@ async fn open_peers(options: &Options, graph: &Graph) -> Result<(Vec<Arc<dyn Arm
 }
 
 /// Arms take turns in every round. The first round warms up.
-fn rounds(options: &Options, runtime: &Runtime, sequences: &[Sequence; 2], measured: &mut [Measured]) -> Result<()> {
+fn rounds(
+    options: &Options,
+    runtime: &Runtime,
+    sequences: &[Sequence; 2],
+    measured: &mut [Measured],
+    told_to_end: &AtomicBool,
+) -> Result<()> {
     let [natural, twip] = sequences;
     // Each arm goes on where it was; what the check has done is not done again.
     let places: Vec<_> =
         measured.iter().map(|_| [(); 2].map(|()| Arc::new(AtomicU64::new(drive::CHECKED_OPS)))).collect();
     for round in 0..=options.rounds {
         for (arm, [at_natural, at_twip]) in measured.iter_mut().zip(&places) {
+            go_on(told_to_end)?;
             say(&format!("{}: round {round} of {}", arm.driven.arm.name(), options.rounds));
             let figures = runtime.block_on(arm.driven.turn(natural, at_natural, options.seconds))?;
             let followed = if arm.driven.arm.can_follow() {
@@ -238,6 +250,21 @@ fn rounds(options: &Options, runtime: &Runtime, sequences: &[Sequence; 2], measu
             }
         }
     }
+    Ok(())
+}
+
+/// Notes that this process is told to end. It then does so by itself, and its servers and folders go with it.
+async fn listen(told_to_end: Arc<AtomicBool>) {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => (),
+        _ = terminate.recv() => (),
+    }
+    told_to_end.store(true, Ordering::Relaxed);
+}
+
+fn go_on(told_to_end: &AtomicBool) -> Result<()> {
+    ensure!(!told_to_end.load(Ordering::Relaxed), "interrupted: nothing is kept of this comparison");
     Ok(())
 }
 

@@ -85,6 +85,8 @@ impl Server {
         let name = command.get_program().to_string_lossy().into_owned();
         let log = fs::File::create(folder.path().join("log")).context("making the log of a server")?;
         let errors = log.try_clone().context("making the log of a server")?;
+        // In a group of its own, what a terminal sends to this process does not end it first.
+        command.process_group(0);
         let child = command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn();
         let child = child.with_context(|| format!("starting {name}"))?;
         let mut server = Self { child, folder, port };
