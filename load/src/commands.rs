@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
 use tributary_engine::ports::Clock;
+use tributary_load::compare::{self, Peer};
 use tributary_load::import::{self, Batches, Imported};
 use tributary_load::progress::grouped;
 use tributary_load::world::{Origin, Summary, World, made, tsv};
 use tributary_server::config::Config;
 use tributary_server::{assemble, sync_tuning};
 
-use crate::{ImportArgs, WorldArgs};
+use crate::{CompareArgs, ImportArgs, WorldArgs};
 
 /// Makes a world.
 pub fn world(args: WorldArgs) -> Result<String> {
@@ -90,4 +91,28 @@ fn told(imported: &Imported) -> String {
         }
     }
     text
+}
+
+/// Compares the engine with its peers.
+pub fn compare(args: CompareArgs) -> Result<String> {
+    let mut against: Vec<Peer> = Vec::new();
+    for peer in args.against.iter().flat_map(|against| &against.0) {
+        if !against.contains(peer) {
+            against.push(*peer);
+        }
+    }
+    let found = compare::compare(&compare::Options {
+        against: (!against.is_empty()).then_some(against),
+        world: args.world,
+        users: args.users,
+        seed: args.seed,
+        rounds: usize::from(args.rounds),
+        seconds: f64::from(args.seconds),
+        redis: args.redis,
+        postgres: args.postgres,
+    })?;
+    if let Some(path) = args.report {
+        compare::report(&found).write(&path)?;
+    }
+    if args.json { Ok(serde_json::to_string(&found)?) } else { Ok(compare::table(&found)) }
 }

@@ -2,6 +2,7 @@
 //!
 //! `world` makes a folder in a checkable binary format; `import` reads such a folder, and nothing else.
 
+pub mod compare;
 pub mod import;
 pub mod plan;
 pub mod progress;

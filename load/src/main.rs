@@ -1,4 +1,5 @@
-//! `tributary-load`: makes worlds, imports them, and plans by them. The command line; what it does stands in the library.
+//! `tributary-load`: makes worlds, imports them, plans by them and compares engines over them. The command line; what it
+//! does stands in the library.
 //! Exit status: 0 done, 1 failed, 2 wrong usage.
 
 mod commands;
@@ -10,6 +11,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
+use tributary_load::compare::Against;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -30,6 +32,8 @@ enum Command {
     Import(ImportArgs),
     /// Says what each way of choosing channels costs on a graph, and which one to take.
     Plan(plan_command::PlanArgs),
+    /// Puts the engine beside other ways to keep home timelines, in turns on one world.
+    Compare(CompareArgs),
 }
 
 /// Either `--users` and `--seed`, or `--follows` and `--posts`.
@@ -71,11 +75,46 @@ struct ImportArgs {
     json: bool,
 }
 
+#[derive(Args)]
+struct CompareArgs {
+    /// Peers: redis-push (mastodon and misskey), mastodon, misskey, postgres-pull [default: all that can be had].
+    #[arg(long, value_delimiter = ',')]
+    against: Vec<Against>,
+    /// Folder of a world [default: one is made].
+    #[arg(long, conflicts_with = "users")]
+    world: Option<PathBuf>,
+    /// Users of a made world.
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(100..))]
+    users: u32,
+    /// What the made world and the operations are drawn from.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Rounds, in each of which every arm has a turn of every mix.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..))]
+    rounds: u8,
+    /// Seconds of a turn.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    seconds: u32,
+    /// URL of a Redis whose database holds nothing [default: one is started].
+    #[arg(long)]
+    redis: Option<String>,
+    /// URL of a PostgreSQL database [default: a server is started].
+    #[arg(long)]
+    postgres: Option<String>,
+    /// File for a report in HTML.
+    #[arg(long)]
+    report: Option<PathBuf>,
+    /// Prints the result as one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::World(args) => commands::world(args),
         Command::Import(args) => commands::import(args),
         Command::Plan(args) => plan_command::plan(args),
+        Command::Compare(args) => commands::compare(args),
     };
     match done.and_then(print) {
         Ok(()) => ExitCode::SUCCESS,

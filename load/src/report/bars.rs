@@ -9,10 +9,11 @@ use super::ruler::{Ruler, drawable, figure};
 /// The share of a category's width that its bars take.
 const FULL: f64 = 0.76;
 const WIDEST: f64 = 72.0;
-/// Characters of a category's name that are written; all of them are told.
+/// Characters of a category's name that are written, level and slanted; all of them are told.
 const NAME: usize = 24;
+const NAME_SLANTED: usize = 13;
 /// What slanted names need below the usual.
-const SLANTED: f64 = 62.0;
+const SLANTED: f64 = 44.0;
 
 /// Draws a plot; none without a bar.
 pub fn draw(plot: &Plot, number: usize, described: &str) -> Option<String> {
@@ -30,10 +31,13 @@ pub fn draw(plot: &Plot, number: usize, described: &str) -> Option<String> {
         .collect();
     let values = bars.iter().flatten().map(|(_, value)| *value);
     let y = Ruler::over(values, plot.y.scale, true, 5)?;
-    let short: Vec<String> = plot.x.labels.iter().map(|name| shortened(name)).collect();
+    let mut short: Vec<String> = plot.x.labels.iter().map(|name| shortened(name, NAME)).collect();
     let widest = short.iter().map(|name| name.chars().count()).max().unwrap_or(0) as f64 * CHARACTER;
     // The frame is some 640 wide, whatever stands left of it.
     let slanted = widest > 620.0 / categories as f64;
+    if slanted {
+        short.iter_mut().for_each(|name| *name = shortened(name, NAME_SLANTED));
+    }
     let more = if slanted { SLANTED } else { 0.0 };
     let mut frame = Frame::begin(plot, number, described, y, more);
     let room = frame.width() / categories as f64;
@@ -77,10 +81,10 @@ pub fn draw(plot: &Plot, number: usize, described: &str) -> Option<String> {
     Some(frame.end())
 }
 
-fn shortened(name: &str) -> String {
-    if name.chars().count() <= NAME {
+fn shortened(name: &str, most: usize) -> String {
+    if name.chars().count() <= most {
         return name.to_owned();
     }
-    let begin: String = name.chars().take(NAME - 1).collect();
+    let begin: String = name.chars().take(most - 1).collect();
     format!("{begin}\u{2026}")
 }
