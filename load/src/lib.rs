@@ -4,4 +4,6 @@
 
 pub mod import;
 pub mod progress;
+pub mod verify;
+pub mod workload;
 pub mod world;

@@ -1,7 +1,8 @@
 //! `tributary-load`: makes worlds and imports them. The command line; what it does stands in the library.
-//! Exit status: 0 done, 1 failed, 2 wrong usage.
+//! Exit status: 0 done, 1 failed or verification found a difference, 2 wrong usage.
 
 mod commands;
+mod run_command;
 
 use std::io::{Write, stderr, stdout};
 use std::path::PathBuf;
@@ -27,6 +28,8 @@ enum Command {
     World(WorldArgs),
     /// Imports a world into the store of a configuration; goes on where an interrupted import ended.
     Import(ImportArgs),
+    /// Lets a world's users act on a running server, and measures it.
+    Run(run_command::RunArgs),
 }
 
 /// Either `--users` and `--seed`, or `--follows` and `--posts`.
@@ -70,10 +73,11 @@ struct ImportArgs {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::World(args) => commands::world(args),
-        Command::Import(args) => commands::import(args),
+        Command::World(args) => commands::world(args).and_then(print),
+        Command::Import(args) => commands::import(args).and_then(print),
+        Command::Run(args) => run_command::run(args).and_then(|ran| print(ran.text).and(ran.verdict)),
     };
-    match done.and_then(print) {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(stderr(), "error: {error:#}");
