@@ -1,9 +1,12 @@
-//! The load lab: worlds (who follows whom, who posted when), made or from files, and their import into a store.
+//! The load lab: worlds (who follows whom, who posted when), made or from files, their import into a store, load tests that
+//! are verified, and reports.
 //!
-//! `world` makes a folder in a checkable binary format; `import` reads such a folder, and nothing else.
+//! `world` makes a folder in a checkable binary format; `import` reads such a folder, and nothing else. `workload` lets
+//! a world's users act on a server that holds it, and `verify` compares what it serves with the truth.
 
 pub mod import;
 pub mod progress;
+pub mod report;
 pub mod verify;
 pub mod workload;
 pub mod world;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use clap::Args;
 use tributary_load::workload::mix::Mix;
-use tributary_load::workload::{self, Options, told};
+use tributary_load::workload::{self, Options, plots, told};
 
 /// Longest run: a week.
 const SECONDS_MAX: u64 = 7 * 86_400;
@@ -87,6 +87,9 @@ pub fn run(args: RunArgs) -> Result<Ran> {
         arguments: std::env::args().skip(1).collect(),
     };
     let outcome = workload::run(&options)?;
+    if let Some(path) = &args.report {
+        plots::report(&outcome).write(path)?;
+    }
     let text = if args.json { serde_json::to_string(&outcome)? } else { told::text(&outcome) };
     let failed = outcome.failure().map_or(Ok(()), |why| Err(anyhow!(why)));
     Ok(Ran { text, verdict: failed })

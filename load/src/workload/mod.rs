@@ -10,6 +10,7 @@ pub mod figures;
 pub mod live;
 pub mod mix;
 pub mod outcome;
+pub mod plots;
 pub mod process;
 pub mod queue;
 pub mod run;
