@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, ensure};
 use clap::Args;
 use tributary_load::workload::mix::Mix;
 use tributary_load::workload::{self, Options, plots, told};
@@ -86,11 +86,11 @@ pub fn run(args: RunArgs) -> Result<Ran> {
         failure_folder: beside.unwrap_or(Path::new(".")).to_owned(),
         arguments: std::env::args().skip(1).collect(),
     };
+    // Better now than after an hour of load.
+    ensure!(options.failure_folder.is_dir(), "--report: there is no folder {}", options.failure_folder.display());
     let outcome = workload::run(&options)?;
-    if let Some(path) = &args.report {
-        plots::report(&outcome).write(path)?;
-    }
     let text = if args.json { serde_json::to_string(&outcome)? } else { told::text(&outcome) };
+    let written = args.report.map_or(Ok(()), |path| plots::report(&outcome).write(&path));
     let failed = outcome.failure().map_or(Ok(()), |why| Err(anyhow!(why)));
-    Ok(Ran { text, verdict: failed })
+    Ok(Ran { text, verdict: failed.and(written) })
 }

@@ -19,7 +19,9 @@ pub fn report(outcome: &Outcome) -> Report {
     let errors: Vec<Vec<String>> = outcome
         .kinds
         .iter()
-        .flat_map(|kind| kind.errors_by_name.iter().map(|(what, n)| vec![format!("{}: {what}", kind.kind), n.to_string()]))
+        .flat_map(|kind| {
+            kind.errors_by_name.iter().map(|(what, n)| vec![format!("{}: {what}", kind.kind), n.to_string()])
+        })
         .collect();
     let mut blocks = vec![
         Block::Table(table),
@@ -30,17 +32,17 @@ pub fn report(outcome: &Outcome) -> Report {
     }
     let summary = Section {
         title: "What was done, and how fast".to_owned(),
-        note: "Arrivals do not wait for answers, and latency counts from the time when a request should have been sent. \
+        note:
+            "Arrivals do not wait for answers, and latency counts from the time when a request should have been sent. \
                It is of answers with 2xx, and of requests that were never answered in time."
-            .to_owned(),
+                .to_owned(),
         blocks,
     };
-    Report { title: format!("Load test: {}", outcome.mix), lead: lead(outcome), sections: vec![
-        summary,
-        latency(outcome),
-        over_time(outcome),
-        sources(outcome),
-    ] }
+    Report {
+        title: format!("Load test: {}", outcome.mix),
+        lead: lead(outcome),
+        sections: vec![summary, latency(outcome), over_time(outcome), sources(outcome)],
+    }
 }
 
 fn axis(label: &str, scale: Scale) -> Axis {
@@ -86,20 +88,35 @@ fn over_time(outcome: &Outcome) -> Section {
     let timeline = &outcome.timeline;
     let server = |value: fn(&super::scrape::ServerFigures) -> f64| move |s: &Second| s.server.as_ref().map(value);
     let blocks = vec![
-        lines("Throughput", "a second", Scale::Linear, vec![
-            over(timeline, "answered", |second| Some(second.moment.answered as f64)),
-            over(timeline, "errors", |second| Some(second.moment.errors as f64)),
-            over(timeline, "waiting to be sent", |second| Some(second.waiting as f64)),
-        ]),
-        lines("Latency of reads", "milliseconds", Scale::Log, vec![
-            over(timeline, "p50", |second| Some(second.moment.read_p50_ms)),
-            over(timeline, "p99", |second| Some(second.moment.read_p99_ms)),
-        ]),
+        lines(
+            "Throughput",
+            "a second",
+            Scale::Linear,
+            vec![
+                over(timeline, "answered", |second| Some(second.moment.answered as f64)),
+                over(timeline, "errors", |second| Some(second.moment.errors as f64)),
+                over(timeline, "waiting to be sent", |second| Some(second.waiting as f64)),
+            ],
+        ),
+        lines(
+            "Latency of reads",
+            "milliseconds",
+            Scale::Log,
+            vec![
+                over(timeline, "p50", |second| Some(second.moment.read_p50_ms)),
+                over(timeline, "p99", |second| Some(second.moment.read_p99_ms)),
+            ],
+        ),
         lines("Acknowledged until seen", "milliseconds", Scale::Log, vec![over(timeline, "probes", |s| s.seen_ms)]),
-        lines("Behind", "events", Scale::Linear, vec![
-            over(timeline, "not yet compacted", server(|server| server.backlog_events)),
-            over(timeline, "not yet applied", server(|server| server.lag_events)),
-        ]),
+        lines(
+            "Behind",
+            "events",
+            Scale::Linear,
+            vec![
+                over(timeline, "not yet compacted", server(|server| server.backlog_events)),
+                over(timeline, "not yet applied", server(|server| server.lag_events)),
+            ],
+        ),
     ];
     Section { title: "Over time".to_owned(), note: String::new(), blocks }
 }
