@@ -49,6 +49,9 @@ pub struct RunArgs {
     /// Another node of the same cluster, at which probes look how soon posts are seen; may be repeated.
     #[arg(long = "also-url")]
     also_url: Vec<String>,
+    /// After a difference, asks as this operator where the entries came from (with a login for developers).
+    #[arg(long)]
+    operator_handle: Option<String>,
     /// The server's process, where it is not found by its port.
     #[arg(long)]
     server_pid: Option<u32>,
@@ -82,6 +85,7 @@ pub fn run(args: RunArgs) -> Result<Ran> {
         connections: args.connections.into(),
         readers_max: args.readers as usize,
         verify: args.verify,
+        operator_handle: args.operator_handle,
         server_pid: args.server_pid,
         failure_folder: beside.unwrap_or(Path::new(".")).to_owned(),
         arguments: std::env::args().skip(1).collect(),

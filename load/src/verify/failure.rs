@@ -26,6 +26,16 @@ pub struct RunTold {
     pub url: String,
 }
 
+/// Where a difference is described, and by whom.
+pub struct FailureReport<'a> {
+    /// The folder of the file.
+    pub folder: &'a Path,
+    /// Who asks, as an operator, where entries came from.
+    pub operator: Option<&'a str>,
+    /// What the run was.
+    pub run: RunTold,
+}
+
 /// A page with its faults. Times are in milliseconds after the run began; ids are digits, as in the API.
 #[derive(Debug, Serialize)]
 pub struct Difference {
@@ -43,6 +53,8 @@ pub struct Difference {
     pub found: Vec<String>,
     /// The entries that had to be served, above the last one where the timeline goes on.
     pub expected: Vec<String>,
+    /// After the run: the newest entries of the reader as an operator sees them, with where each came from.
+    pub sources: Vec<SourceTold>,
     /// The commands that matter: follows by the reader, posts and removals by the authors of faults.
     pub commands: Vec<CommandTold>,
 }
@@ -53,6 +65,15 @@ pub struct FaultTold {
     wrong: Wrong,
     post: String,
     author: String,
+}
+
+/// An entry as an operator sees it.
+#[derive(Debug, Serialize)]
+pub struct SourceTold {
+    /// The post.
+    pub post: String,
+    /// Where the engine had it from.
+    pub from: String,
 }
 
 /// One command.
@@ -116,23 +137,24 @@ pub fn difference(
             .collect(),
         found: page.items.iter().take(LISTED_MAX).map(|item| text(item.id)).collect(),
         expected: judge.expected(page).into_iter().take(LISTED_MAX).map(text).collect(),
+        sources: Vec::new(),
         commands,
     }
 }
 
-/// Writes the file into `folder`.
+/// Writes the file.
 ///
 /// # Errors
 /// When it cannot be written.
-pub fn write(folder: &Path, run: &RunTold, differences: &[Difference]) -> Result<PathBuf> {
+pub fn write(report: &FailureReport<'_>, differences: &[Difference]) -> Result<PathBuf> {
     #[derive(Serialize)]
     struct File<'a> {
         #[serde(flatten)]
         run: &'a RunTold,
         differences: &'a [Difference],
     }
-    let path = folder.join(format!("verify-failure-{}.json", run.seed));
-    let text = serde_json::to_string_pretty(&File { run, differences })?;
+    let path = report.folder.join(format!("verify-failure-{}.json", report.run.seed));
+    let text = serde_json::to_string_pretty(&File { run: &report.run, differences })?;
     std::fs::write(&path, text + "\n").with_context(|| format!("writing {}", path.display()))?;
     Ok(path)
 }

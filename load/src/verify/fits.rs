@@ -7,6 +7,7 @@ use serde_json::Value;
 use tributary_engine::model::{PostId, UserId};
 
 use super::Sample;
+use super::probe::LIMITS_ADVICE;
 use crate::workload::cast::Cast;
 use crate::workload::wire::{Ask, Wire};
 
@@ -69,6 +70,7 @@ async fn user(wire: &mut Wire, token: &HeaderValue, handle: &str) -> Result<Valu
     match answer.status.as_u16() {
         200 => serde_json::from_slice(&answer.body).with_context(|| format!("{ask}: the answer is not JSON")),
         404 => bail!("the server does not hold this world: it knows no user {handle}; {ADVICE}"),
+        429 => bail!("{} limits requests: {LIMITS_ADVICE}", wire.target().url),
         status => bail!("{ask} at {}: answered {status}", wire.target().url),
     }
 }

@@ -2,21 +2,22 @@
 //! it; then everything is judged.
 
 use std::cell::RefCell;
-use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use http::HeaderValue;
+use serde_json::Value;
 use tributary_engine::model::PostId;
 
-use super::failure::{self, RunTold, difference};
+use super::failure::{self, Difference, FailureReport, SourceTold, difference};
+use super::fits::items;
 use super::judge::{Judge, Observation};
 use super::probe::{self, sign_in};
 use super::{SEEN_WITHIN, observe};
 use crate::workload::crew::Crew;
 use crate::workload::outcome::{Ended, Verified};
-use crate::workload::wire::{Target, Wire};
+use crate::workload::wire::{Ask, Target, Wire};
 
 /// First pages that are looked at: some ten a second.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -80,18 +81,9 @@ impl Watch {
     }
 
     /// Reads whole timelines, judges everything and writes the file if there is a difference.
-    ///
-    /// # Errors
-    /// When that file cannot be written.
-    pub async fn verify(
-        &self,
-        crew: &Crew,
-        ended: &Ended,
-        bounds: Bounds,
-        run: &RunTold,
-        folder: &Path,
-    ) -> Result<Verified> {
-        let ledger = crew.ledger.borrow();
+    pub async fn verify(&self, crew: &Crew, ended: &Ended, bounds: Bounds, report: &FailureReport<'_>) -> Verified {
+        // Nothing is commanded any more.
+        let ledger = crew.ledger.take();
         let judge = Judge {
             sample: &crew.sample,
             ledger: &ledger,
@@ -125,8 +117,19 @@ impl Watch {
                 differences.push(difference(&judge, page, &faults, handle, bounds.began));
             }
         }
-        let failure = if different > 0 { Some(failure::write(folder, run, &differences)?) } else { None };
-        Ok(Verified {
+        let mut failure = None;
+        if different > 0 {
+            if let Some(operator) = report.operator {
+                self.add_sources(operator, &mut differences).await.unwrap_or_else(|error| {
+                    left_out.get_or_insert_with(|| format!("no sources: {error:#}"));
+                });
+            }
+            match failure::write(report, &differences) {
+                Ok(path) => failure = Some(path),
+                Err(error) => left_out = Some(format!("{error:#}")),
+            }
+        }
+        let verified = Verified {
             readers: crew.sample.readers.len(),
             pages: pages.len(),
             timelines: timelines.len(),
@@ -134,7 +137,23 @@ impl Watch {
             different,
             left_out,
             failure,
-        })
+        };
+        crew.ledger.replace(ledger);
+        verified
+    }
+
+    /// Asks as an operator where entries come from.
+    async fn add_sources(&self, operator: &str, differences: &mut [Difference]) -> Result<()> {
+        let mut wire = Wire::new(&self.target);
+        let (token, _) = sign_in(&mut wire, operator, true).await?;
+        for difference in differences {
+            let path = format!("/v1/operator/feed/{}?limit=100", difference.reader_id);
+            let page = wire.json(&Ask::get(path).by(&token)).await?;
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let told = |item: &Value| SourceTold { post: text(&item["id"]), from: text(&item["from"]) };
+            difference.sources = items(&page)?.iter().map(told).collect();
+        }
+        Ok(())
     }
 
     /// The whole timeline of each sampled reader, once everything that was acknowledged must be seen.

@@ -2,10 +2,11 @@
 //! followed. Made in one pass over the world's files, together with what verification keeps of them; about 30 bytes a
 //! user are held.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use fastrand::Rng;
 
 use super::mix::Mix;
+use crate::progress::Progress;
 use crate::verify::Sample;
 use crate::world::World;
 use crate::world::draw::Alias;
@@ -48,23 +49,28 @@ impl Cast {
 
         let mut followers = vec![0u32; numbers.len()];
         let (mut follows, mut followees) = (world.follows()?, Vec::new());
+        let mut progress = Progress::start("reading follows", Some(world.summary().follows.count));
         while let Some(follower) = follows.next_follower(&mut followees)? {
             for &followee in &followees {
                 followers[followee as usize] += 1;
             }
             sample.follower(follower, &followees);
+            progress.add(followees.len() as u64);
         }
+        progress.finish();
         let mut posts = vec![0u32; numbers.len()];
         let mut records = world.posts()?;
+        let mut progress = Progress::start("reading posts", Some(world.summary().posts.count));
         while let Some(post) = records.next_post()? {
             posts[post.author as usize] += 1;
             sample.post(post)?;
+            progress.add(1);
         }
+        progress.finish();
         let authors: Vec<u32> = (0..numbers.len() as u32).filter(|&user| posts[user as usize] > 0).collect();
         let celebrity = authors.iter().copied().max_by_key(|&user| followers[user as usize]);
-        let Some(celebrity) = celebrity else {
-            anyhow::bail!("the world has no posts, so there is no natural rate: make one with posts");
-        };
+        let celebrity =
+            celebrity.context("the world has no posts, so there is no natural rate: make one with posts")?;
         let weights: Vec<f64> = authors.iter().map(|&user| f64::from(posts[user as usize])).collect();
         let shape = world.summary().shape;
         // As in the world's own figures: a trace may be shorter than a day.

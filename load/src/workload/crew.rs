@@ -44,7 +44,7 @@ enum Step {
     /// With 2xx.
     Done(Answer),
     /// With a refusal: nothing was done.
-    Refused(StatusCode),
+    Refused,
     /// Without an answer that tells whether it was done.
     Unknown,
 }
@@ -53,7 +53,7 @@ impl Step {
     fn done(self) -> Option<Answer> {
         match self {
             Self::Done(answer) => Some(answer),
-            Self::Refused(_) | Self::Unknown => None,
+            Self::Refused | Self::Unknown => None,
         }
     }
 }
@@ -212,7 +212,7 @@ impl Crew {
                 Some(id) => self.ledger.borrow_mut().posted(job.who, caller.id, id, sent),
                 None => self.figures.borrow_mut().not_understood(Kind::Post),
             },
-            Step::Refused(_) => {}
+            Step::Refused => {}
             Step::Unknown => self.ledger.borrow_mut().maybe_posted(caller.id, &text),
         }
     }
@@ -222,7 +222,7 @@ impl Crew {
         self.ledger.borrow_mut().removing(post);
         match self.step(wire, Kind::Remove, &ask, at).await {
             Step::Done(_) => self.ledger.borrow_mut().removed(post),
-            Step::Refused(_) => self.ledger.borrow_mut().kept(post),
+            Step::Refused => self.ledger.borrow_mut().kept(post),
             Step::Unknown => {}
         }
     }
@@ -245,7 +245,7 @@ impl Crew {
             drop(ledger);
             match self.follow(wire, &caller, author, follows, at).await {
                 Step::Done(_) => self.ledger.borrow_mut().followed(reader.id),
-                Step::Refused(_) => self.ledger.borrow_mut().not_followed(reader.id),
+                Step::Refused => self.ledger.borrow_mut().not_followed(reader.id),
                 Step::Unknown => {}
             }
             return;
@@ -336,7 +336,7 @@ impl Crew {
                 match status.as_u16() {
                     200..300 => Step::Done(answer),
                     500.. => Step::Unknown,
-                    _ => Step::Refused(status),
+                    _ => Step::Refused,
                 }
             }
             Err(why) => {

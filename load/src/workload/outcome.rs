@@ -135,6 +135,8 @@ pub struct Outcome {
     pub limited: u64,
     /// What verification came to, where it was asked for.
     pub verified: Option<Verified>,
+    /// Why sampled readers do not follow as before the run, if they do not.
+    pub not_restored: Option<String>,
     /// Second by second.
     pub timeline: Vec<Second>,
     /// Latencies of each kind, for the report.

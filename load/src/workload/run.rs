@@ -22,7 +22,7 @@ use super::queue::Queue;
 use super::scrape::ServerFigures;
 use super::wire::{Ask, PATIENCE, Target, Wire};
 use crate::progress::Progress;
-use crate::verify::failure::RunTold;
+use crate::verify::failure::{FailureReport, RunTold};
 use crate::verify::probe::{self, LIMITS_ADVICE, Probe};
 use crate::verify::{Bounds, Sample, Watch, fits};
 use crate::world::World;
@@ -60,6 +60,8 @@ pub struct Options {
     pub readers_max: usize,
     /// Whether to verify.
     pub verify: bool,
+    /// Who asks, as an operator, where the entries of a wrong page came from.
+    pub operator_handle: Option<String>,
     /// The server's process, where it cannot be found by itself.
     pub server_pid: Option<u32>,
     /// Where the file of a failed verification goes.
@@ -87,7 +89,7 @@ async fn drive(options: &Options) -> Result<Outcome> {
     }
     let run = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis() as u64);
     // Before a large world is read: does it answer, and let us in?
-    Probe::start(&target, &others, run).await?;
+    let mut probe = Probe::start(&target, &others, run).await?;
 
     let mut sample = Sample::new(if options.verify { SAMPLED } else { SAMPLED_TO_FIT });
     let cast = Arc::new(Cast::read(&world, options.mix, options.readers_max, options.seed, &mut sample)?);
@@ -99,10 +101,10 @@ async fn drive(options: &Options) -> Result<Outcome> {
     );
     let world_ends = PostId::new(Millis((world.summary().shape.last_second + 1) * 1_000), 0, 0);
     let mut wire = Wire::new(&target);
-    let mut probe = Probe::start(&target, &others, run).await?;
     fits::check(&mut wire, probe.token(), &cast, &mut sample, world_ends).await?;
     let crew = Rc::new(Crew::new(Arc::clone(&cast), sample, run));
     warm_up(&crew, &target, options.connections).await?;
+    probe.renew().await?;
     let (first_post, _) = probe.post().await?;
     let run_begins = PostId::new(Millis(PostId(first_post).created_at().0.saturating_sub(CLOCKS_DIFFER_MS)), 0, 0);
 
@@ -140,19 +142,24 @@ async fn drive(options: &Options) -> Result<Outcome> {
     let seconds = began.elapsed().as_secs_f64();
     let (server, client) = (pid.and_then(process::usage), process::usage(std::process::id()));
 
-    let run_told = RunTold {
-        seed: options.seed,
-        arguments: options.arguments.clone(),
-        world: world.identity(),
-        url: target.url.clone(),
+    let report = FailureReport {
+        folder: &options.failure_folder,
+        operator: options.operator_handle.as_deref(),
+        run: RunTold {
+            seed: options.seed,
+            arguments: options.arguments.clone(),
+            world: world.identity(),
+            url: target.url.clone(),
+        },
     };
     let bounds = Bounds { run_begins, world_ends, began };
     let verified = match options.verify {
-        true => Some(watch.verify(&crew, &ended, bounds, &run_told, &options.failure_folder).await?),
+        true => Some(watch.verify(&crew, &ended, bounds, &report).await),
         false => None,
     };
-    if ended == Ended::InTime && verified.as_ref().is_none_or(|verified| verified.different == 0) {
-        crew.restore_follows(&mut wire).await.context("making sampled readers follow as before the run")?;
+    let mut not_restored = None;
+    if !matches!(ended, Ended::ServerGone(_)) && verified.as_ref().is_none_or(|verified| verified.different == 0) {
+        not_restored = crew.restore_follows(&mut wire).await.err().map(|error| format!("{error:#}"));
     }
     let figures = crew.figures.borrow();
     let (kinds, distributions) = kinds(&figures, seconds);
@@ -175,6 +182,7 @@ async fn drive(options: &Options) -> Result<Outcome> {
         client: spent(before.1, client),
         limited: figures.limited,
         verified,
+        not_restored,
         timeline: load.seconds.take(),
         distributions,
     })

@@ -53,6 +53,9 @@ pub fn facts(outcome: &Outcome) -> Vec<(String, String)> {
         }
         facts.push(("verified".to_owned(), text));
     }
+    if let Some(why) = &outcome.not_restored {
+        facts.push(("sampled readers' follows are changed".to_owned(), why.clone()));
+    }
     facts
 }
 

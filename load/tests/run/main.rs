@@ -82,9 +82,11 @@ fn run(url: &str, more: &str, folder: &Path) -> Command {
 #[test]
 fn each_mix_runs_and_is_found_right() {
     let (server, folder) = (Made::get().serve(""), TempDir::new().unwrap());
-    for (mix, rate) in [("natural", 100), ("twip", 50), ("burst", 50)] {
+    for (mix, rate) in [("natural", 100), ("twip", 50), ("burst", 100)] {
+        let url = server.url();
         let arguments = format!("--mix {mix} --rate {rate} --seconds 6 --verify --json --report {mix}.html --seed 3");
-        let output = run(&server.url(), &arguments, folder.path()).output().unwrap();
+        let arguments = format!("{arguments} --also-url {url}");
+        let output = run(&url, &arguments, folder.path()).output().unwrap();
         assert_ends(&output, 0, "");
         let told: Value = serde_json::from_slice(&output.stdout).unwrap();
         let verified = &told["verified"];
@@ -109,7 +111,8 @@ fn each_mix_runs_and_is_found_right() {
 fn an_entry_that_is_not_served_is_found_missing() {
     let (server, folder) = (Made::get().serve(""), TempDir::new().unwrap());
     let proxy = proxy::Proxy::start(server.address);
-    let output = run(&proxy.url(), "--rate 20 --seconds 3 --verify --seed 8", folder.path()).output().unwrap();
+    let arguments = "--rate 20 --seconds 3 --verify --seed 8 --operator-handle root";
+    let output = run(&proxy.url(), arguments, folder.path()).output().unwrap();
     assert_ends(&output, 1, "verification found");
     let file = std::fs::read_to_string(folder.path().join("verify-failure-8.json")).unwrap();
     assert!(!file.contains("Bearer"), "no secrets");
@@ -120,6 +123,7 @@ fn an_entry_that_is_not_served_is_found_missing() {
         let missing: Vec<Value> =
             ids("faults").iter().filter(|f| f["wrong"] == "missing").map(|f| f["post"].clone()).collect();
         assert!(!missing.is_empty(), "{difference}");
+        assert!(ids("sources").iter().all(|entry| entry["from"].is_string()) && !ids("sources").is_empty());
         assert!(missing.iter().all(|post| ids("expected").contains(post) && !ids("found").contains(post)));
     }
 }
