@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_stopped_thread_ends_the_queue() {
-        let queue = Arc::new(Queue::new());
+        let queue = Arc::new(Queue::default());
         let schedule =
             Schedule { mix: Mix::Natural, posts_per_second: 1e-9, length: Duration::from_secs(3_600), seed: 1 };
         // The next job is years away, and beyond the end.
@@ -150,6 +150,6 @@ mod tests {
         let arrivals = schedule.start(Arc::new(cast()), Arc::clone(&queue)).unwrap();
         arrivals.stop();
         arrivals.thread.join().unwrap();
-        assert_eq!(queue.len(), 0);
+        assert_eq!(queue.waiting(), 0);
     }
 }

@@ -4,6 +4,8 @@
 //! Each step of a deed counts from when it could first be sent: the first from its intended time, a later one from the
 //! answer before.
 
+mod follows;
+
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,14 +21,12 @@ use super::figures::{Figures, Kind};
 use super::mix::Deed;
 use super::queue::Job;
 use super::wire::{Answer, Ask, Wire, first_item, late_field};
-use crate::import::{text, user_id};
+use crate::import::text;
 use crate::verify::probe::bearer;
 use crate::verify::{Ledger, Sample};
 
 /// Tokens are renewed when less than this of their time is left.
 const RENEW_BEFORE: Duration = Duration::from_secs(60);
-/// One follow in so many is by a sampled reader, so that what verification looks at changes.
-const SAMPLED_FOLLOWS: u64 = 4;
 
 /// What a user who acts has.
 struct Session {
@@ -225,70 +225,6 @@ impl Crew {
             Step::Refused => self.ledger.borrow_mut().kept(post),
             Step::Unknown => {}
         }
-    }
-
-    /// Follows or unfollows: a sampled reader somebody whose posts are known, others anybody.
-    async fn follow_somebody(&self, wire: &mut Wire, who: u32, dice: u64, at: &mut Instant) {
-        let sampled = self.sample.readers.get((dice / SAMPLED_FOLLOWS) as usize % self.sample.readers.len().max(1));
-        let chosen = sampled.filter(|_| dice % SAMPLED_FOLLOWS == 0).or(self.sample.reader(who));
-        if let Some(reader) = chosen {
-            let Some(caller) = self.session(wire, reader.user, at).await else { return };
-            let mut rng = fastrand::Rng::with_seed(dice);
-            let pool = if rng.bool() { &reader.follows } else { &self.known_authors };
-            let author = pool[rng.usize(..pool.len())];
-            let mut ledger = self.ledger.borrow_mut();
-            if author == reader.id || ledger.has_follow_in_flight(reader.id) {
-                return;
-            }
-            let follows = !ledger.is_followed(reader, author);
-            ledger.following(reader.id, author, follows);
-            drop(ledger);
-            match self.follow(wire, &caller, author, follows, at).await {
-                Step::Done(_) => self.ledger.borrow_mut().followed(reader.id),
-                Step::Refused => self.ledger.borrow_mut().not_followed(reader.id),
-                Step::Unknown => {}
-            }
-            return;
-        }
-        let Some(caller) = self.session(wire, who, at).await else { return };
-        let unfollowed = match dice & (1 << 63) {
-            0 => None,
-            _ => self.followed.borrow_mut().get_mut(&who).and_then(Vec::pop),
-        };
-        let author = unfollowed.unwrap_or_else(|| self.cast.draw_author(&mut fastrand::Rng::with_seed(dice)));
-        if author == who {
-            return;
-        }
-        let follows = unfollowed.is_none();
-        let step = self.follow(wire, &caller, user_id(author), follows, at).await;
-        if follows && matches!(step, Step::Done(_)) {
-            self.followed.borrow_mut().entry(who).or_default().push(author);
-        }
-    }
-
-    async fn follow(&self, wire: &mut Wire, caller: &Caller, author: UserId, follows: bool, at: &mut Instant) -> Step {
-        let (kind, method) = if follows { (Kind::Follow, Method::PUT) } else { (Kind::Unfollow, Method::DELETE) };
-        let ask = Ask::new(method, format!("/v1/follows/{}", author.0)).by(&caller.token);
-        self.step(wire, kind, &ask, at).await
-    }
-
-    /// Makes sampled readers follow again whom they followed before the run, so that the store fits the world.
-    ///
-    /// # Errors
-    /// When a command is not acknowledged.
-    pub async fn restore_follows(&self, wire: &mut Wire) -> anyhow::Result<()> {
-        for reader in &self.sample.readers {
-            let changed = self.ledger.borrow().changed_follows(reader);
-            if changed.is_empty() {
-                continue;
-            }
-            let (token, _) = crate::verify::probe::sign_in(wire, &self.cast.handle(reader.user), false).await?;
-            for (author, follows) in changed {
-                let method = if follows { Method::DELETE } else { Method::PUT };
-                wire.json(&Ask::new(method, format!("/v1/follows/{}", author.0)).by(&token)).await?;
-            }
-        }
-        Ok(())
     }
 
     /// Counts jobs that nobody has done in time.

@@ -40,12 +40,14 @@ struct Inner {
     missed: Vec<Job>,
 }
 
-impl Queue {
+impl Default for Queue {
     /// An empty one.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self { waiting: Semaphore::new(0), inner: Mutex::default() }
     }
+}
 
+impl Queue {
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -75,8 +77,8 @@ impl Queue {
         self.waiting.close();
     }
 
-    /// Jobs that wait.
-    pub fn len(&self) -> usize {
+    /// How many jobs wait.
+    pub fn waiting(&self) -> usize {
         self.inner().jobs.len()
     }
 
@@ -101,7 +103,7 @@ mod tests {
 
     #[tokio::test]
     async fn jobs_come_in_order_and_end_with_the_queue() {
-        let queue = Queue::new();
+        let queue = Queue::default();
         (0..3).for_each(|dice| queue.push(job(dice)));
         assert_eq!(queue.next().await.unwrap().dice, 0);
         queue.close();
@@ -112,10 +114,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_counts_the_oldest_as_missed() {
-        let queue = Queue::new();
+        let queue = Queue::default();
         (0..WAITING_MAX as u64 + 2).for_each(|dice| queue.push(job(dice)));
         assert_eq!(queue.take_missed().iter().map(|job| job.dice).collect::<Vec<_>>(), [0, 1]);
-        assert_eq!((queue.len(), queue.take_missed().len()), (WAITING_MAX, 0));
+        assert_eq!((queue.waiting(), queue.take_missed().len()), (WAITING_MAX, 0));
         assert_eq!(queue.next().await.unwrap().dice, 2);
     }
 }

@@ -108,7 +108,7 @@ async fn drive(options: &Options) -> Result<Outcome> {
     let (first_post, _) = probe.post().await?;
     let run_begins = PostId::new(Millis(PostId(first_post).created_at().0.saturating_sub(CLOCKS_DIFFER_MS)), 0, 0);
 
-    let queue = Arc::new(Queue::new());
+    let queue = Arc::new(Queue::default());
     let load = Rc::new(Load {
         crew: Rc::clone(&crew),
         queue: Arc::clone(&queue),
@@ -299,7 +299,7 @@ impl Load {
             let (count, sum) = self.seen.take();
             let second = Second {
                 moment: self.crew.figures.borrow_mut().end_second(),
-                waiting: self.queue.len() as u64,
+                waiting: self.queue.waiting() as u64,
                 server: now.as_ref().map(|now| last.as_ref().map_or_else(|| now.clone(), |last| now.since(last))),
                 seen_ms: (count > 0).then(|| sum / f64::from(count)),
             };
