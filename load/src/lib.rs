@@ -4,6 +4,7 @@
 //! `world` makes a folder in a checkable binary format; `import` reads such a folder, and nothing else. `workload` lets
 //! a world's users act on a server that holds it, and `verify` compares what it serves with the truth.
 
+pub mod api;
 pub mod import;
 pub mod progress;
 pub mod report;

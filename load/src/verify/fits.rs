@@ -7,9 +7,10 @@ use serde_json::Value;
 use tributary_engine::model::{PostId, UserId};
 
 use super::Sample;
-use super::probe::LIMITS_ADVICE;
+use crate::api::page::{items, number};
+use crate::api::tokens::LIMITS_ADVICE;
+use crate::api::{Ask, Wire};
 use crate::workload::cast::Cast;
-use crate::workload::wire::{Ask, Wire};
 
 /// Authors whose newest posts are compared.
 const AUTHORS: usize = 5;
@@ -113,14 +114,4 @@ async fn newest_posts(
         author.0
     );
     Ok(())
-}
-
-/// The items of a page.
-pub fn items(page: &Value) -> Result<&Vec<Value>> {
-    page["items"].as_array().context("a page without items")
-}
-
-/// An id, as the API writes it.
-pub fn number(id: &Value) -> Result<u64> {
-    id.as_str().and_then(|text| text.parse().ok()).with_context(|| format!("{id} is not an id"))
 }

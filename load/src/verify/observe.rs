@@ -7,10 +7,10 @@ use http::HeaderValue;
 use serde_json::Value;
 use tributary_engine::model::{PostId, UserId};
 
-use super::fits::{items, number};
 use super::judge::{Item, Observation};
 use super::text_hash;
-use crate::workload::wire::{Ask, Wire};
+use crate::api::page::{items, number};
+use crate::api::{Ask, Wire};
 
 /// Pages kept of one run: some 50 MB at the most.
 pub const OBSERVATIONS_MAX: usize = 50_000;

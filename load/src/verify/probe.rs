@@ -4,58 +4,23 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, anyhow};
 use http::{HeaderValue, Method};
 use serde_json::json;
 
-use super::fits::number;
-use crate::workload::wire::{Ask, Target, Wire, first_item};
+use crate::api::page::{first_item, number};
+use crate::api::tokens::sign_in;
+use crate::api::{Ask, Target, Wire};
 
 /// Posts of the probe: fewer than `limits.posts_per_minute` allows by default.
 pub const EVERY: Duration = Duration::from_millis(1_100);
 /// A post that is not seen by then is given up.
 pub const GIVE_UP: Duration = Duration::from_secs(10);
-/// Tokens are renewed so often, long before they end by default (900 s).
-pub const RENEW_AFTER: Duration = Duration::from_secs(400);
 /// Waits between looks: short at first, then as `limits.requests_per_second` allows by default.
 const LOOK_FIRST: Duration = Duration::from_millis(1);
 const LOOK_LAST: Duration = Duration::from_millis(32);
 const AUTHOR: &str = "load_probe_author";
 const READER: &str = "load_probe_reader";
-
-/// Signs a user in for work that is not measured: token and id.
-///
-/// # Errors
-/// When the server has no login for developers, or does not answer.
-pub async fn sign_in(wire: &mut Wire, handle: &str, operator: bool) -> Result<(HeaderValue, u64)> {
-    let ask = Ask::new(Method::POST, "/v1/auth/dev").json(&json!({"handle": handle, "operator": operator}));
-    let url = wire.target().url.clone();
-    let answer = wire.send(&ask).await.map_err(|why| anyhow::anyhow!("signing in at {url}: {why}"))?;
-    match answer.status.as_u16() {
-        200 => {}
-        404 => bail!("{url} has no login for developers: start the server with auth.dev_login = true"),
-        429 => bail!("{url} limits sign-ins: {LIMITS_ADVICE}"),
-        status => bail!("signing in as {handle} at {url}: answered {status}"),
-    }
-    let tokens: serde_json::Value = serde_json::from_slice(&answer.body).context("the answer is not JSON")?;
-    Ok((bearer(&tokens)?, number(&tokens["user"]["id"])?))
-}
-
-/// What helps against 429.
-pub const LIMITS_ADVICE: &str =
-    "for a load test start the server with limits.requests_per_second = 0 and limits.posts_per_minute = 0";
-
-/// The `authorization` header of a sign-in's answer.
-///
-/// # Errors
-/// When there is no token in it.
-pub fn bearer(tokens: &serde_json::Value) -> Result<HeaderValue> {
-    let token = tokens["access_token"].as_str().context("signing in: the answer has no access_token")?;
-    let mut header: HeaderValue =
-        format!("Bearer {token}").parse().context("signing in: the token is no header text")?;
-    header.set_sensitive(true);
-    Ok(header)
-}
 
 /// An author, and a follower at each node.
 pub struct Probe {
@@ -133,7 +98,7 @@ async fn look(wire: &mut Wire, token: &HeaderValue, post: u64, acked: Instant) -
     let ask = Ask::get("/v1/feed?limit=1").by(token);
     let mut wait = LOOK_FIRST;
     while acked.elapsed() < GIVE_UP {
-        let answer = wire.send(&ask).await.map_err(|why| anyhow::anyhow!("{ask} at {}: {why}", wire.target().url))?;
+        let answer = wire.send(&ask).await.map_err(|why| anyhow!("{ask} at {}: {why}", wire.target().url))?;
         if first_item(&answer.body).is_some_and(|newest| newest >= post) {
             return Ok(Some(acked.elapsed()));
         }

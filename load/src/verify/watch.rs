@@ -11,13 +11,13 @@ use serde_json::Value;
 use tributary_engine::model::PostId;
 
 use super::failure::{self, Difference, FailureReport, SourceTold, difference};
-use super::fits::items;
 use super::judge::{Judge, Observation};
-use super::probe::{self, sign_in};
 use super::{SEEN_WITHIN, observe};
+use crate::api::page::items;
+use crate::api::tokens::{RENEW_AFTER, sign_in};
+use crate::api::{Ask, Target, Wire};
 use crate::workload::crew::Crew;
 use crate::workload::outcome::{Ended, Verified};
-use crate::workload::wire::{Ask, Target, Wire};
 
 /// First pages that are looked at: some ten a second.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -59,7 +59,7 @@ impl Watch {
         for turn in 0..observe::OBSERVATIONS_MAX {
             ticks.tick().await;
             let reader = turn % crew.sample.readers.len();
-            let kept = tokens[reader].take().filter(|(_, since)| since.elapsed() < probe::RENEW_AFTER);
+            let kept = tokens[reader].take().filter(|(_, since)| since.elapsed() < RENEW_AFTER);
             let (token, since) = match kept {
                 Some(kept) => kept,
                 None => match sign_in(&mut wire, &crew.cast.handle(crew.sample.readers[reader].user), false).await {

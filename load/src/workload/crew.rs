@@ -20,9 +20,10 @@ use super::cast::Cast;
 use super::figures::{Figures, Kind};
 use super::mix::Deed;
 use super::queue::Job;
-use super::wire::{Answer, Ask, Wire, first_item, late_field};
+use crate::api::page::{first_item, late_field};
+use crate::api::tokens::bearer;
+use crate::api::{Answer, Ask, Wire};
 use crate::import::text;
-use crate::verify::probe::bearer;
 use crate::verify::{Ledger, Sample};
 
 /// Tokens are renewed when less than this of their time is left.

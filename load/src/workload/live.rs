@@ -53,7 +53,7 @@ impl Live {
 fn line(second: &Second, freshness_p99_ms: f64) -> String {
     let moment = second.moment;
     let mut line = format!(
-        "{:>4.0} s: {} requests, reads p50 {:.1} ms, p99 {:.1} ms, {} errors, {} waiting, seen p99 {freshness_p99_ms:.0} ms",
+        "{:>4.0} s: {} requests a second, reads p50 {:.1} ms, p99 {:.1} ms, {} errors, {} waiting, seen p99 {freshness_p99_ms:.0} ms",
         moment.at_s,
         grouped(moment.answered),
         moment.read_p50_ms,

@@ -78,7 +78,7 @@ pub struct KindTold {
 }
 
 /// What verification came to.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Verified {
     /// Readers who were looked at.
     pub readers: usize,
@@ -94,6 +94,13 @@ pub struct Verified {
     pub left_out: Option<String>,
     /// Where the differences are described.
     pub failure: Option<PathBuf>,
+}
+
+impl Verified {
+    /// What it came to where somebody did not wait for it.
+    pub fn interrupted() -> Self {
+        Self { left_out: Some("interrupted".to_owned()), ..Self::default() }
+    }
 }
 
 /// Everything a run came to.

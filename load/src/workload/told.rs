@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use super::outcome::{Ended, KindTold, Outcome};
 use super::process::Usage;
+use crate::api::tokens::LIMITS_ADVICE;
 use crate::progress::grouped;
-use crate::verify::probe::LIMITS_ADVICE;
 
 /// The head of the table of kinds.
 pub const HEAD: [&str; 9] =

@@ -157,7 +157,7 @@ fn until_it_runs(child: &mut Child) {
     use std::io::{BufRead, BufReader};
     let mut errors = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
-    while !line.contains(" requests, ") {
+    while !line.contains(" requests a second, ") {
         line.clear();
         assert!(errors.read_line(&mut line).unwrap() > 0, "it ended before it ran");
     }

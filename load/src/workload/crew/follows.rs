@@ -9,11 +9,11 @@ use http::Method;
 use tributary_engine::model::UserId;
 
 use super::{Caller, Crew, Step};
+use crate::api::tokens::sign_in;
+use crate::api::{Ask, Wire};
 use crate::import::user_id;
 use crate::verify::Reader;
-use crate::verify::probe::sign_in;
 use crate::workload::figures::Kind;
-use crate::workload::wire::{Ask, Wire};
 
 /// The share of follows by sampled readers, so that what verification looks at changes.
 const BY_SAMPLED: f64 = 0.25;

@@ -16,6 +16,9 @@ use tokio::net::TcpStream;
 
 /// How long an answer is waited for, its connection included.
 pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How often a question is asked whose answer is 429 or 503, and how long is waited between.
+const ATTEMPTS: u32 = 10;
+const RETRY_AFTER_MAX_S: u64 = 5;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Where a server is.
@@ -211,8 +214,9 @@ impl Wire {
             let answer = self.send(ask).await.map_err(|why| anyhow!("{ask} at {}: {why}", self.target.url))?;
             attempts += 1;
             let status = answer.status;
-            if matches!(status.as_u16(), 429 | 503) && attempts < 10 {
-                tokio::time::sleep(Duration::from_secs(answer.retry_after_s.unwrap_or(1).clamp(1, 5))).await;
+            if matches!(status.as_u16(), 429 | 503) && attempts < ATTEMPTS {
+                let wait = answer.retry_after_s.unwrap_or(1).clamp(1, RETRY_AFTER_MAX_S);
+                tokio::time::sleep(Duration::from_secs(wait)).await;
                 continue;
             }
             ensure!(status.is_success(), "{ask} at {}: answered {status}", self.target.url);
@@ -236,38 +240,9 @@ async fn open(target: &Target) -> Result<SendRequest<Full<Bytes>>, Unanswered> {
     Ok(sender)
 }
 
-/// The text of a field near the end of a JSON object, where it holds nothing that is escaped: `next` and `fresh` of a
-/// page. The posts before are not looked at, and cannot hold the field: quotes in texts are escaped.
-pub fn late_field<'a>(body: &'a [u8], field: &str) -> Option<&'a str> {
-    let pattern = format!("\"{field}\":\"");
-    let tail = &body[body.len().saturating_sub(4_096)..];
-    let at = tail.windows(pattern.len()).rposition(|window| window == pattern.as_bytes())? + pattern.len();
-    let end = tail[at..].iter().position(|&byte| byte == b'"')?;
-    std::str::from_utf8(&tail[at..at + end]).ok()
-}
-
-/// The id of the first post of a page.
-pub fn first_item(body: &[u8]) -> Option<u64> {
-    let digits = body.strip_prefix(br#"{"items":[{"id":""#)?;
-    let end = digits.iter().position(|&byte| byte == b'"')?;
-    std::str::from_utf8(&digits[..end]).ok()?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const PAGE: &[u8] =
-        br#"{"items":[{"id":"42","text":"\"next\":\"no"}],"liked":["42"],"next":"abc-_","fresh":"f1","gap":true}"#;
-
-    #[test]
-    fn pages_are_read_at_their_ends() {
-        assert_eq!(late_field(PAGE, "next"), Some("abc-_"));
-        assert_eq!(late_field(PAGE, "fresh"), Some("f1"));
-        assert_eq!(first_item(PAGE), Some(42));
-        let empty = br#"{"items":[],"liked":[],"next":null,"fresh":"f2"}"#;
-        assert_eq!((late_field(empty, "next"), first_item(empty)), (None, None));
-    }
 
     #[tokio::test]
     async fn only_plain_http_is_understood() {
