@@ -71,11 +71,13 @@ impl Probe {
         Ok((number(&post["id"])?, Instant::now()))
     }
 
-    /// Waits until a post is seen at each node: how long after its acknowledgement, or none where it was given up.
+    /// Writes one post and waits until it is seen at each node: how long after its acknowledgement, or none where it
+    /// was given up.
     ///
     /// # Errors
     /// When a node does not answer.
-    pub async fn seen(&mut self, post: u64, acked: Instant) -> Result<Vec<Option<Duration>>> {
+    pub async fn look(&mut self) -> Result<Vec<Option<Duration>>> {
+        let (post, acked) = self.post().await?;
         let looks = self.readers.iter_mut().map(|(wire, token)| look(wire, token, post, acked));
         futures::future::try_join_all(looks).await
     }

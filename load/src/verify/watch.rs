@@ -73,10 +73,13 @@ impl Watch {
             // Readers and lengths in turn, each reader with each length.
             let length = turn / crew.sample.readers.len();
             match observe::first_page(&mut wire, &token, reader, length).await {
-                Ok(page) => self.seen.borrow_mut().push(page),
+                Ok(page) => {
+                    self.seen.borrow_mut().push(page);
+                    tokens[reader] = Some((token, since));
+                }
+                // The token may have ended early: the next time there is a new one.
                 Err(error) => *self.trouble.borrow_mut() = format!("{error:#}"),
             }
-            tokens[reader] = Some((token, since));
         }
     }
 

@@ -59,8 +59,11 @@ impl Load {
             if renewed.elapsed() > RENEW_AFTER && probe.renew().await.is_ok() {
                 renewed = Instant::now();
             }
-            let Ok((post, acked)) = probe.post().await else { continue };
-            let Ok(seen) = probe.seen(post, acked).await else { continue };
+            let Ok(seen) = probe.look().await else {
+                // Tokens may have ended early.
+                renewed = Instant::now().checked_sub(RENEW_AFTER).unwrap_or(renewed);
+                continue;
+            };
             let mut figures = self.crew.figures.borrow_mut();
             for after in seen {
                 figures.unseen += u64::from(after.is_none());

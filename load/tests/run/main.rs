@@ -142,6 +142,22 @@ fn a_server_that_goes_away_leaves_a_partial_report() {
 }
 
 #[test]
+fn a_server_that_comes_back_has_lost_nothing() {
+    let (mut server, folder) = (Made::get().serve(""), TempDir::new().unwrap());
+    let arguments = "--rate 200 --seconds 14 --verify --json";
+    let mut child = run(&server.url(), arguments, folder.path()).spawn().unwrap();
+    until_it_runs(&mut child);
+    server.kill();
+    server.serve_again();
+    let output = child.wait_with_output().unwrap();
+    assert_ends(&output, 0, "");
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let errors: u64 = told["kinds"].as_array().unwrap().iter().map(|kind| kind["errors"].as_u64().unwrap()).sum();
+    assert!(errors > 0, "it was gone for a moment: {}", told["kinds"]);
+    assert_eq!((&told["verified"]["different"], &told["verified"]["timelines"]), (&0.into(), &24.into()));
+}
+
+#[test]
 fn an_interrupted_run_ends_with_its_report() {
     let (server, folder) = (Made::get().serve(""), TempDir::new().unwrap());
     let mut child = run(&server.url(), "--rate 100 --seconds 600 --report early.html", folder.path()).spawn().unwrap();
