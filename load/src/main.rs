@@ -1,9 +1,10 @@
-//! `tributary-load`: makes worlds, imports them, plans by them and compares engines over them. The command line; what it
-//! does stands in the library.
-//! Exit status: 0 done, 1 failed, 2 wrong usage.
+//! `tributary-load`: makes worlds, imports them, runs them on a server, plans by them and compares engines over them. The
+//! command line; what it does stands in the library.
+//! Exit status: 0 done, 1 failed or verification found a difference, 2 wrong usage.
 
 mod commands;
 mod plan_command;
+mod run_command;
 
 use std::io::{Write, stderr, stdout};
 use std::path::PathBuf;
@@ -34,6 +35,8 @@ enum Command {
     Plan(plan_command::PlanArgs),
     /// Puts the engine beside other ways to keep home timelines, in turns on one world.
     Compare(CompareArgs),
+    /// Lets a world's users act on a running server, and measures it.
+    Run(run_command::RunArgs),
 }
 
 /// Either `--users` and `--seed`, or `--follows` and `--posts`.
@@ -111,12 +114,13 @@ struct CompareArgs {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::World(args) => commands::world(args),
-        Command::Import(args) => commands::import(args),
-        Command::Plan(args) => plan_command::plan(args),
-        Command::Compare(args) => commands::compare(args),
+        Command::World(args) => commands::world(args).and_then(print),
+        Command::Import(args) => commands::import(args).and_then(print),
+        Command::Plan(args) => plan_command::plan(args).and_then(print),
+        Command::Compare(args) => commands::compare(args).and_then(print),
+        Command::Run(args) => run_command::run(args).and_then(|ran| print(ran.text).and(ran.verdict)),
     };
-    match done.and_then(print) {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(stderr(), "error: {error:#}");
