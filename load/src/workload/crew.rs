@@ -228,8 +228,8 @@ impl Crew {
         }
     }
 
-    /// Counts jobs that nobody has done in time.
-    pub fn missed(&self, jobs: &[Job]) {
+    /// Counts jobs that came to nothing; `what` they are among errors.
+    pub fn missed(&self, jobs: impl IntoIterator<Item = Job>, what: &str) {
         let mut figures = self.figures.borrow_mut();
         for job in jobs {
             let kind = match job.deed {
@@ -239,7 +239,7 @@ impl Crew {
                 Deed::Follow => Kind::Follow,
                 Deed::LogOut => continue,
             };
-            figures.unanswered(kind, "not sent in time", job.at.elapsed());
+            figures.unanswered(kind, what, job.at.elapsed());
         }
     }
 

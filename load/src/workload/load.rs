@@ -5,13 +5,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_local};
 
 use super::crew::Crew;
 use super::figures::micros;
 use super::live::Live;
 use super::outcome::{Ended, Second};
-use super::queue::Queue;
+use super::queue::{Job, Queue};
 use super::scrape::ServerFigures;
 use crate::api::tokens::RENEW_AFTER;
 use crate::api::{Ask, PATIENCE, Target, Wire};
@@ -19,21 +19,41 @@ use crate::verify::probe::{self, Probe};
 
 /// A server that has answered nothing for so long has gone away.
 const GONE_AFTER: Duration = Duration::from_secs(5);
+/// What a job that fell out of the queue is among errors.
+const NOT_SENT: &str = "not sent in time";
+/// Requests of one deed, one after the other, at the most: sign in, page, next page, like.
+const STEPS_MAX: u32 = 4;
 
 /// What runs while the load is on.
 pub struct Load {
     crew: Rc<Crew>,
     queue: Arc<Queue>,
     target: Target,
+    /// What each connection does.
+    doing: RefCell<Vec<Option<Job>>>,
     seconds: RefCell<Vec<Second>>,
     /// Probes seen in this second: how many, and milliseconds in all.
     seen: Cell<(u32, f64)>,
 }
 
 impl Load {
-    /// Nothing runs yet.
-    pub fn new(crew: Rc<Crew>, queue: Arc<Queue>, target: Target) -> Self {
-        Self { crew, queue, target, seconds: RefCell::default(), seen: Cell::default() }
+    /// Nothing runs yet, on so many connections.
+    pub fn new(crew: Rc<Crew>, queue: Arc<Queue>, target: Target, connections: usize) -> Self {
+        let doing = RefCell::new(vec![None; connections]);
+        Self { crew, queue, target, doing, seconds: RefCell::default(), seen: Cell::default() }
+    }
+
+    /// Starts the connections.
+    pub fn start(self: &Rc<Self>) -> Vec<JoinHandle<()>> {
+        let places = 0..self.doing.borrow().len();
+        places.map(|place| spawn_local(Rc::clone(self).connection(place))).collect()
+    }
+
+    /// Counts what was not done, once nobody does it any more.
+    pub fn count_undone(&self) {
+        self.crew.missed(self.queue.take_missed(), NOT_SENT);
+        self.crew.missed(self.queue.take_waiting(), NOT_SENT);
+        self.crew.missed(self.doing.borrow_mut().iter_mut().filter_map(Option::take), "not answered at the end");
     }
 
     /// What was seen second by second.
@@ -42,10 +62,12 @@ impl Load {
     }
 
     /// One connection: does jobs until there are no more.
-    pub async fn connection(self: Rc<Self>) {
+    async fn connection(self: Rc<Self>, place: usize) {
         let mut wire = Wire::new(&self.target);
         while let Some(job) = self.queue.next().await {
+            self.doing.borrow_mut()[place] = Some(job);
             self.crew.act(&mut wire, job).await;
+            self.doing.borrow_mut()[place] = None;
         }
     }
 
@@ -102,7 +124,7 @@ impl Load {
                 _ = ticks.tick() => {}
             }
             let now = self.scrape(&mut wire).await;
-            self.crew.missed(&self.queue.take_missed());
+            self.crew.missed(self.queue.take_missed(), NOT_SENT);
             let (count, sum) = self.seen.take();
             let second = Second {
                 moment: self.crew.figures.borrow_mut().end_second(),
@@ -116,16 +138,22 @@ impl Load {
             live.show(&second, self.crew.figures.borrow().freshness.value_at_quantile(0.99) as f64 / 1_000.0);
             let second = if first { Second { server: None, ..second } } else { second };
             self.seconds.borrow_mut().push(second);
-            let silent = self.crew.last_answer.get().elapsed();
-            if silent > GONE_AFTER {
-                let url = &self.target.url;
-                let why = self.crew.trouble.borrow();
-                return Ended::ServerGone(format!(
-                    "the server at {url} has not answered for {} s ({why})",
-                    silent.as_secs()
-                ));
+            if let Some(gone) = self.gone() {
+                return gone;
             }
         }
+    }
+
+    /// How the run ends, where the server has gone away.
+    fn gone(&self) -> Option<Ended> {
+        let silent = self.crew.last_answer.get().elapsed();
+        if silent <= GONE_AFTER {
+            return None;
+        }
+        let trouble = self.crew.trouble.borrow();
+        let why = if trouble.is_empty() { "connections are open, and nothing comes" } else { trouble.as_str() };
+        let (url, silent) = (&self.target.url, silent.as_secs());
+        Some(Ended::ServerGone(format!("the server at {url} has not answered for {silent} s ({why})")))
     }
 
     async fn scrape(&self, wire: &mut Wire) -> Option<ServerFigures> {
@@ -148,14 +176,17 @@ impl Load {
         }
     }
 
-    /// Waits for what is in flight, and no longer than an answer may take.
-    pub async fn drain(&self, connections: Vec<JoinHandle<()>>, ended: &mut Ended) {
-        let all = futures::future::join_all(connections);
-        if tokio::time::timeout(PATIENCE + Duration::from_secs(1), all).await.is_err()
-            && self.crew.last_answer.get().elapsed() > GONE_AFTER
-        {
-            let (url, why) = (&self.target.url, self.crew.trouble.borrow());
-            *ended = Ended::ServerGone(format!("the server at {url} does not answer ({why})"));
+    /// Lets connections do what waits, for as long as one answer may take, and then what is in flight: a post whose
+    /// acknowledgement is missed would be taken for one that nobody wrote. Tells whether the server has gone meanwhile.
+    pub async fn drain(&self, connections: Vec<JoinHandle<()>>) -> Option<Ended> {
+        let mut all = std::pin::pin!(futures::future::join_all(connections));
+        if tokio::time::timeout(PATIENCE, &mut all).await.is_ok() {
+            return None;
+        }
+        self.crew.missed(self.queue.take_waiting(), NOT_SENT);
+        match tokio::time::timeout(PATIENCE * STEPS_MAX, all).await {
+            Ok(_) => None,
+            Err(_) => self.gone(),
         }
     }
 }

@@ -105,7 +105,7 @@ async fn drive(options: &Options) -> Result<Outcome> {
     let run_begins = PostId::new(Millis(PostId(first_post).created_at().0.saturating_sub(CLOCKS_DIFFER_MS)), 0, 0);
 
     let queue = Arc::new(Queue::default());
-    let load = Rc::new(Load::new(Rc::clone(&crew), Arc::clone(&queue), target.clone()));
+    let load = Rc::new(Load::new(Rc::clone(&crew), Arc::clone(&queue), target.clone(), options.connections));
     let pid =
         options.server_pid.or_else(|| process::listening_at(target.address)).filter(|&pid| pid != std::process::id());
     let before = (pid.and_then(process::usage), process::usage(std::process::id()));
@@ -113,9 +113,8 @@ async fn drive(options: &Options) -> Result<Outcome> {
     crew.last_answer.set(Instant::now());
     let began = Instant::now();
     let schedule = Schedule { mix: options.mix, posts_per_second, length: options.length, seed: options.seed };
-    let arrivals = schedule.start(cast, Arc::clone(&queue))?;
-    let connections: Vec<JoinHandle<()>> =
-        (0..options.connections).map(|_| spawn_local(Rc::clone(&load).connection())).collect();
+    let arrivals = schedule.start(cast, queue)?;
+    let connections = load.start();
     let watch = Rc::new(Watch::new(&target));
     let mut beside = vec![spawn_local(Rc::clone(&load).probe(probe))];
     if options.verify {
@@ -126,9 +125,9 @@ async fn drive(options: &Options) -> Result<Outcome> {
     arrivals.stop();
     beside.iter().for_each(JoinHandle::abort);
     if !matches!(ended, Ended::ServerGone(_)) {
-        load.drain(connections, &mut ended).await;
+        ended = load.drain(connections).await.unwrap_or(ended);
     }
-    crew.missed(&queue.take_waiting());
+    load.count_undone();
     let seconds = began.elapsed().as_secs_f64();
     let (server, client) = (pid.and_then(process::usage), process::usage(std::process::id()));
 
