@@ -204,7 +204,7 @@ async fn open_peers(options: &Options, graph: &Graph) -> Result<(Vec<Arc<dyn Arm
             }
             Peer::Postgres => {
                 say("postgres-pull: filling PostgreSQL");
-                let opened = Postgres::open(graph, options.postgres.as_deref()).await;
+                let opened = Postgres::open(graph, options.postgres.as_deref(), options.seed).await;
                 ("postgres-pull", opened.map(|arm| Arc::new(arm) as Arc<dyn Arm>))
             }
         };

@@ -1,9 +1,10 @@
 //! Pull from PostgreSQL: posts indexed by author and falling id, follows by follower, and one prepared query a page. Of
-//! the two usual forms, the faster one on a reader of some 200 followees is taken.
+//! the two usual forms, the one that is faster over some readers is taken. One reader would mislead: what costs the one
+//! form more the more followees there are costs the other more the fewer there are.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
@@ -41,10 +42,10 @@ const ANY: &str = "
     WHERE id < $2 AND (author = $1 OR author IN (SELECT followee FROM tributary_compare.follows WHERE follower = $1))
     ORDER BY id DESC LIMIT 20";
 const FORMS: [(&str, &str); 2] = [("LATERAL", LATERAL), ("IN (SELECT ...)", ANY)];
-/// Followees of the reader on whom the forms are tried, or as near as there is.
-const TYPICAL_FOLLOWEES: usize = 200;
-/// Trials of each form.
-const TRIALS: usize = 15;
+/// Readers on whom the forms are tried, drawn evenly from those who follow somebody.
+const TRIED_READERS: usize = 40;
+/// Trials of a form on a reader, of which the fastest counts: the first ones read from disk.
+const TRIALS: usize = 3;
 /// Bytes of a COPY that are sent at a time.
 const COPY_BYTES: usize = 1 << 18;
 
@@ -66,18 +67,19 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Fills the database at `url`, or one of a server that it starts, and chooses the form of the query.
+    /// Fills the database at `url`, or one of a server that it starts, and chooses the form of the query, on readers drawn
+    /// from `seed`.
     ///
     /// # Errors
     /// When there is no such server, or it does not answer, or holds a comparison already.
-    pub async fn open(graph: &Graph, url: Option<&str>) -> Result<Self> {
+    pub async fn open(graph: &Graph, url: Option<&str>, seed: u64) -> Result<Self> {
         let server = if url.is_some() { None } else { Some(Server::postgres().await?) };
         let own = server.as_ref().map(|server| format!("postgres://tributary@127.0.0.1:{}/postgres", server.port()));
         let url = url.or(own.as_deref()).expect("a server was named or started");
         let client = connect(url).await?;
         client.batch_execute(SCHEMA).await.context("--postgres: making the schema tributary_compare; is it free?")?;
         load(&client, graph).await?;
-        let form = faster_form(&client, graph).await?;
+        let form = faster_form(&client, graph, seed).await?;
         let mut connections = Vec::with_capacity(CONNECTIONS);
         for _ in 0..CONNECTIONS {
             let client = connect(url).await?;
@@ -136,25 +138,27 @@ async fn copy(client: &Client, table: &str, rows: impl Iterator<Item = String>) 
     Ok(())
 }
 
-async fn faster_form(client: &Client, graph: &Graph) -> Result<(&'static str, &'static str)> {
-    let far = |reader: &u32| graph.followees[*reader as usize].len().abs_diff(TYPICAL_FOLLOWEES);
-    let reader = (0..graph.handles.len() as u32).min_by_key(far).context("a world has users")?;
-    let mut best = None;
+async fn faster_form(client: &Client, graph: &Graph, seed: u64) -> Result<(&'static str, &'static str)> {
+    let mut readers: Vec<usize> = (0..graph.handles.len()).filter(|&n| !graph.followees[n].is_empty()).collect();
+    fastrand::Rng::with_seed(seed).shuffle(&mut readers);
+    let mut best = (Duration::MAX, FORMS[0]);
     for form in FORMS {
         let query = client.prepare(form.1).await.context("preparing the query of a page")?;
-        let mut times = Vec::with_capacity(TRIALS);
-        for _ in 0..TRIALS {
-            let begun = Instant::now();
-            client.query(&query, &[&i64::from(reader), &i64::MAX]).await.context("trying the query of a page")?;
-            times.push(begun.elapsed());
+        let mut sum = Duration::ZERO;
+        for &reader in readers.iter().take(TRIED_READERS) {
+            let mut fastest = Duration::MAX;
+            for _ in 0..TRIALS {
+                let begun = Instant::now();
+                client.query(&query, &[&(reader as i64), &i64::MAX]).await.context("trying the query of a page")?;
+                fastest = fastest.min(begun.elapsed());
+            }
+            sum += fastest;
         }
-        times.sort_unstable();
-        let median = times[TRIALS / 2];
-        if best.is_none_or(|(time, _)| median < time) {
-            best = Some((median, form));
+        if sum < best.0 {
+            best = (sum, form);
         }
     }
-    Ok(best.expect("there are forms").1)
+    Ok(best.1)
 }
 
 #[async_trait]
