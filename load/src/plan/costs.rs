@@ -65,8 +65,8 @@ impl From<Costs> for Figures {
 impl UnitCosts {
     /// What rounds of a quarter of an hour of the real trace take into windows in the process.
     pub const H_US: f64 = 0.023;
-    /// What merging a cached stream takes.
-    pub const L_US: f64 = 3.0;
+    /// What it took at fills from checkpoints of the real trace, a few streams in a hundred being loaded first.
+    pub const L_US: f64 = 15.0;
 
     /// Each figure from the first that has it: given, measured, assumed.
     pub fn of(given: Figures, measured: Figures) -> Self {

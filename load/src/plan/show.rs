@@ -56,7 +56,7 @@ impl Plan {
     fn assumptions(&self) -> String {
         let costs = &self.costs;
         format!(
-            "{} users, {} follows, {:.0} posts a day\nH = {} us a delivery ({}), L = {} us a merge ({})\n{:.0} % of the \
+            "{} users, {} follows, {:.0} posts a day\nH = {:.3} us a delivery ({}), L = {:.3} us a merge ({})\n{:.0} % of the \
              users come, with {:.2} fills on a day on which they do: {:.2} a day of a user on average\nboth channels cost \
              the same at {:.2} posts a day",
             grouped(self.users),

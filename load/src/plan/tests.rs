@@ -83,7 +83,7 @@ fn the_text_says_what_was_assumed() {
     assert_eq!((assumed.h_from, assumed.l_from), (Origin::Assumed, Origin::Measured));
     let text = plan(&[5.0; 100], &[(daily, vec![0])], assumed).text();
     for part in
-        ["H = 0.023 us a delivery (assumed)", "L = 4.5 us a merge (measured)", "recommended:", "Readers are a model"]
+        ["H = 0.023 us a delivery (assumed)", "L = 4.500 us a merge (measured)", "recommended:", "Readers are a model"]
     {
         assert!(text.contains(part), "{part} is not in {text}");
     }
