@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio_postgres::NoTls;
 
 const START: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
@@ -36,7 +38,8 @@ impl Server {
         let mut command = Command::new(program);
         command.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", "", "--appendonly", "no"]);
         command.arg("--dir").arg(folder.path());
-        Self::start(command, folder, port).await
+        let answers = async || TcpStream::connect(("127.0.0.1", port)).await.is_ok();
+        Self::start(command, folder, port, answers).await
     }
 
     /// A PostgreSQL that does not wait for its disk. It refuses to run as root, so there it runs as `postgres`.
@@ -78,10 +81,13 @@ impl Server {
         ] {
             command.args(["-c", setting]);
         }
-        Self::start(command, folder, port).await
+        // It listens before it lets anybody in.
+        let url = format!("postgres://tributary@127.0.0.1:{port}/postgres");
+        let answers = async || tokio_postgres::connect(&url, NoTls).await.is_ok();
+        Self::start(command, folder, port, answers).await
     }
 
-    async fn start(mut command: Command, folder: TempDir, port: u16) -> Result<Self> {
+    async fn start(mut command: Command, folder: TempDir, port: u16, answers: impl AsyncFn() -> bool) -> Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         let log = fs::File::create(folder.path().join("log")).context("making the log of a server")?;
         let errors = log.try_clone().context("making the log of a server")?;
@@ -91,7 +97,7 @@ impl Server {
         let child = child.with_context(|| format!("starting {name}"))?;
         let mut server = Self { child, folder, port };
         let until = Instant::now() + START;
-        while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+        while !answers().await {
             let ended = server.child.try_wait().context("asking after a server")?.is_some();
             if ended || Instant::now() > until {
                 let log = fs::read_to_string(server.folder.path().join("log")).unwrap_or_default();
