@@ -13,6 +13,7 @@ use moka::sync::Cache;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use tokio::sync::watch;
 
+use super::front::Front;
 use crate::limits::LOAD_TIMEOUT;
 use crate::ports::StoreError;
 
@@ -29,6 +30,8 @@ struct Flight<K, V> {
 type Room<K, V> = FxHashMap<K, Flight<K, V>>;
 
 struct Shared<K, V> {
+    front: Front<K, V>,
+    weigh: Box<dyn Fn(&V) -> u32 + Send + Sync>,
     cache: Cache<K, V, FxBuildHasher>,
     rooms: [Mutex<Room<K, V>>; ROOMS],
     flights: AtomicU64,
@@ -54,10 +57,23 @@ where
     V: Clone + Send + Sync + 'static,
 {
     /// A cache of at most `bytes`, by what `weigh` says of each value. `name` is its label in metrics.
-    pub fn new(name: &'static str, bytes: u64, weigh: impl Fn(&V) -> usize + Send + Sync + 'static) -> Self {
-        let weigher = move |_: &K, value: &V| u32::try_from(weigh(value) + 64).unwrap_or(u32::MAX);
-        let cache = Cache::builder().name(name).max_capacity(bytes).weigher(weigher);
+    pub fn new(name: &'static str, bytes: u64, weigh: impl Fn(&V) -> usize + Send + Sync + Copy + 'static) -> Self {
+        Self::with_front(name, bytes, 0, weigh)
+    }
+
+    /// The same, of which `front` bytes are for the values that are asked for most.
+    pub fn with_front(
+        name: &'static str,
+        bytes: u64,
+        front: u64,
+        weigh: impl Fn(&V) -> usize + Send + Sync + Copy + 'static,
+    ) -> Self {
+        let weigh = move |value: &V| u32::try_from(weigh(value) + 64).unwrap_or(u32::MAX);
+        let weigher = move |_: &K, value: &V| weigh(value);
+        let cache = Cache::builder().name(name).max_capacity(bytes - front).weigher(weigher);
         Self(Arc::new(Shared {
+            front: Front::new(front),
+            weigh: Box::new(weigh),
             cache: cache.build_with_hasher(FxBuildHasher),
             rooms: std::array::from_fn(|_| Mutex::default()),
             flights: AtomicU64::new(0),
@@ -71,20 +87,40 @@ where
 
     /// The value, if it is here. Counts as a look-up.
     pub fn get(&self, key: K) -> Option<V> {
-        let value = self.0.cache.get(&key);
-        if value.is_some() {
-            self.0.hits.fetch_add(1, Ordering::Relaxed);
-            self.0.hit_counter.increment(1);
-        } else {
-            self.0.misses.fetch_add(1, Ordering::Relaxed);
-            self.0.miss_counter.increment(1);
-        }
+        let value = self.peek(key);
+        self.count(usize::from(value.is_some()), usize::from(value.is_none()));
         value
+    }
+
+    fn count(&self, hits: usize, misses: usize) {
+        if hits > 0 {
+            self.0.hits.fetch_add(hits as u64, Ordering::Relaxed);
+            self.0.hit_counter.increment(hits as u64);
+        }
+        if misses > 0 {
+            self.0.misses.fetch_add(misses as u64, Ordering::Relaxed);
+            self.0.miss_counter.increment(misses as u64);
+        }
     }
 
     /// The value, if it is here, without counting as a look-up.
     pub fn peek(&self, key: K) -> Option<V> {
-        self.0.cache.get(&key)
+        self.0.front.get(key).or_else(|| {
+            let value = self.0.cache.get(&key)?;
+            if self.0.front.wants() {
+                self.bring_forward(key);
+            }
+            Some(value)
+        })
+    }
+
+    /// Under the room's lock it is known whether the value still holds.
+    fn bring_forward(&self, key: K) {
+        let _room = self.room(key);
+        if let Some(value) = self.0.cache.get(&key) {
+            let weight = (self.0.weigh)(&value);
+            self.0.front.put(key, value, u64::from(weight));
+        }
     }
 
     /// The value, loaded by `load` where it is not here. The load runs on its own: a request that goes away does not
@@ -115,8 +151,9 @@ where
     where
         F: Future<Output = Result<Vec<V>, StoreError>> + Send + 'static,
     {
-        let mut values: Vec<Option<V>> = keys.iter().map(|&key| self.get(key)).collect();
+        let mut values: Vec<Option<V>> = keys.iter().map(|&key| self.peek(key)).collect();
         let missing: Vec<usize> = (0..keys.len()).filter(|&n| values[n].is_none()).collect();
+        self.count(keys.len() - missing.len(), missing.len());
         if !missing.is_empty() {
             let loaded = self.load_missing(missing.iter().map(|&n| keys[n]).collect(), load).await?;
             for (n, value) in missing.into_iter().zip(loaded) {
@@ -187,22 +224,24 @@ where
     pub fn invalidate(&self, key: K) {
         let mut room = self.room(key);
         room.remove(&key);
+        self.0.front.remove(key);
         self.0.cache.invalidate(&key);
     }
 
     /// Forgets everything, and sees to it that no load begun before is kept.
     pub fn invalidate_all(&self) {
-        for room in &self.0.rooms {
-            room.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        }
+        // All locks at once: what is brought forward or lands is wholly before this or wholly after it.
+        let mut rooms = self.0.rooms.each_ref().map(|room| room.lock().unwrap_or_else(PoisonError::into_inner));
+        rooms.iter_mut().for_each(|room| room.clear());
         self.0.cache.invalidate_all();
+        self.0.front.clear();
     }
 
     /// Shows the value to `change`, if it is here; no load begun before is kept.
     pub fn change(&self, key: K, change: impl FnOnce(&V)) {
         let mut room = self.room(key);
         room.remove(&key);
-        if let Some(value) = self.0.cache.get(&key) {
+        if let Some(value) = self.0.front.get(key).or_else(|| self.0.cache.get(&key)) {
             change(&value);
         }
     }
@@ -211,6 +250,7 @@ where
     pub fn insert(&self, key: K, value: V) {
         let mut room = self.room(key);
         room.remove(&key);
+        self.0.front.remove(key);
         self.0.cache.insert(key, value);
     }
 
@@ -290,6 +330,47 @@ mod tests {
         go.send(true).unwrap();
         assert_eq!(second.await.unwrap(), Ok(10));
         assert_eq!(loads.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_was_invalidated_is_never_told_again_however_often_it_is_asked_for() {
+        let cache: LoadingCache<u64, u64> = LoadingCache::with_front("test", 1 << 20, 1 << 14, |_| 8);
+        let (truth, told) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let readers: Vec<_> = (0..3)
+            .map(|_| {
+                let (cache, truth, told) = (cache.clone(), truth.clone(), told.clone());
+                tokio::spawn(async move {
+                    let mut from_front = 0;
+                    loop {
+                        let least = told.load(Ordering::SeqCst);
+                        from_front += u64::from(cache.0.front.get(7).is_some());
+                        let truth = truth.clone();
+                        let got =
+                            cache.get_or_load(7, || async move { Ok(truth.load(Ordering::SeqCst)) }).await.unwrap();
+                        assert!(got >= least, "{got} was told after {least}");
+                        if least == u64::from(u32::MAX) {
+                            return from_front;
+                        }
+                        tokio::task::yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        for n in (1..20_000).chain([u64::from(u32::MAX)]) {
+            truth.store(n, Ordering::SeqCst);
+            match n % 4 {
+                0 => cache.invalidate_all(),
+                1 => cache.insert(7, n),
+                _ => cache.invalidate(7),
+            }
+            told.store(n, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+        }
+        let mut from_front = 0;
+        for reader in readers {
+            from_front += reader.await.unwrap();
+        }
+        assert!(from_front > 0, "the test tests nothing");
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 //! Rests on laws 2 and 9. One path of invalidation, [`Tier::invalidate`]: the log's follower takes it for every
 //! event, and a node that has just acknowledged a command takes it for its caller, before the event comes back.
 
+mod front;
 mod loading;
 mod own;
 mod pulls;

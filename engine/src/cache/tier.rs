@@ -13,6 +13,8 @@ use crate::timeline::Run;
 
 /// A share of the bytes for views goes to recent likes.
 const LIKES_SHARE: u64 = 8;
+/// A share of the bytes for posts goes to those that are asked for most.
+const FRONT_SHARE: u64 = 4;
 
 /// Bytes of each cache.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -120,9 +122,12 @@ impl Tier {
             streams: LoadingCache::new("streams", bytes.streams, |run: &Arc<Mutex<Run>>| lock(run).weight()),
             views: LoadingCache::new("views", bytes.views - likes_bytes, |view: &Arc<View>| view.weight()),
             likes: LoadingCache::new("likes", likes_bytes, |likes: &Arc<RecentLikes>| likes.weight()),
-            posts: LoadingCache::new("posts", bytes.posts, |post: &Option<Arc<RenderedPost>>| {
-                post.as_ref().map_or(0, |post| post.weight())
-            }),
+            posts: LoadingCache::with_front(
+                "posts",
+                bytes.posts,
+                bytes.posts / FRONT_SHARE,
+                |post: &Option<Arc<RenderedPost>>| post.as_ref().map_or(0, |post| post.weight()),
+            ),
             pulls: PullAuthors::default(),
             unlogged: Unlogged::default(),
             store,

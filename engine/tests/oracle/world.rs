@@ -317,7 +317,11 @@ impl World {
     /// The node applies some of what is published.
     async fn follow_some(&mut self) {
         let position = self.node().reads.tier.ring.position();
-        let (_, events) = self.store.events(position, 4_096).await.unwrap();
+        let (oldest, events) = self.store.events(position, 4_096).await.unwrap();
+        if oldest > position {
+            // What is left does not join on: a node that has fallen so far behind takes all there is.
+            return self.follow_all().await;
+        }
         let some = self.random.usize(..=events.len());
         self.node().follower.take(&events[..some]).await.unwrap();
         self.node().follower.retune().await.unwrap();
