@@ -5,7 +5,6 @@
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
-use std::collections::BinaryHeap;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,6 +13,7 @@ use tributary_engine::cache::{HomeSlot, LoadingCache};
 use tributary_engine::limits::WINDOW_ENTRIES;
 use tributary_engine::model::{Epoch, Millis, Position, PostId, Stamp, UserId};
 use tributary_engine::recent::{AuthorSet, BYTES_PER_ENTRY, Ring, RingWriter, SharedRing};
+use tributary_engine::testkit::textbook::Chains;
 use tributary_engine::timeline::{Run, Window};
 
 const AUTHORS: usize = 1_000_000;
@@ -23,51 +23,6 @@ const READERS: usize = 50_000;
 const TURNS: usize = 9;
 /// Natural mix: so many reads to a post.
 const READS_A_POST: usize = 50;
-
-/// The same posts as a table of the newest of each author, every post naming the author's one before, as in
-/// "Twitter on one machine" (T. Hume, 2023).
-struct Chains {
-    heads: Vec<u32>,
-    posts: Vec<(u64, u32)>,
-}
-
-const END: u32 = u32::MAX;
-
-impl Chains {
-    fn push(&mut self, author: u32, id: PostId) {
-        let previous = std::mem::replace(&mut self.heads[author as usize], self.posts.len() as u32);
-        self.posts.push((id.0, previous));
-    }
-
-    /// Chain and heap: a heap of every followee's newest, pop and push until the page is full.
-    fn merge(&self, followees: &[u32], count: usize, page: &mut Vec<u64>) {
-        page.clear();
-        let heads = followees.iter().map(|&author| self.heads[author as usize]).filter(|&head| head != END);
-        let mut heap: BinaryHeap<(u64, u32)> = heads.map(|head| self.posts[head as usize]).collect();
-        while page.len() < count {
-            let Some((id, previous)) = heap.pop() else { break };
-            page.push(id);
-            if previous != END {
-                heap.push(self.posts[previous as usize]);
-            }
-        }
-    }
-
-    /// Collect everything, sort, truncate.
-    fn collect(&self, followees: &[u32], count: usize, page: &mut Vec<u64>) {
-        page.clear();
-        for &author in followees {
-            let mut next = self.heads[author as usize];
-            while next != END {
-                let (id, previous) = self.posts[next as usize];
-                page.push(id);
-                next = previous;
-            }
-        }
-        page.sort_unstable_by(|a, b| b.cmp(a));
-        page.truncate(count);
-    }
-}
 
 struct World {
     random: fastrand::Rng,
@@ -85,7 +40,7 @@ impl World {
             (0..AUTHORS as u64).map(|n| UserId::new(Millis(1_700_000_000_000 + n), random.u16(..1_024), 0)).collect();
         let bytes = (POSTS + POSTS / 16) * BYTES_PER_ENTRY;
         let (ring, writer) = Ring::new(bytes, Position::ZERO);
-        let chains = Chains { heads: vec![END; AUTHORS], posts: Vec::with_capacity(2 * POSTS) };
+        let chains = Chains::new(AUTHORS, 2 * POSTS);
         let mut world = Self { random, users, chains, ring, writer, clock: 1_790_000_000_000 };
         for _ in 0..POSTS {
             world.post();
@@ -168,7 +123,7 @@ fn turns(reads: usize, mut ours: impl FnMut(usize), mut theirs: impl FnMut(usize
 
 fn main() {
     let mut world = World::new();
-    let authors = world.chains.heads.iter().filter(|head| **head != END).count();
+    let authors = world.chains.authors();
     println!("{} of {POSTS} posts by {authors} authors are in the ring", world.ring.len());
     println!("{AUTHORS} authors, {POSTS} posts, {} readers of {FOLLOWEES}; medians of {TURNS} turns", READERS);
     println!("{:<44} {:>11} {:>11} {:>18} {:>8}", "", "engine", "other", "engine", "ratio");

@@ -68,6 +68,7 @@ fn every_arm_gives_the_pages_of_the_truth_and_its_figures() {
         assert_eq!(without["visible"], if pushes { Value::from(0) } else { without["posts"].clone() }, "{arm}");
     }
     assert!(found["http"]["bare"]["reads_per_second"].as_f64().unwrap() > 0.0);
+    assert!(found["merge"]["chain_and_heap_us"].as_f64().unwrap() > 0.0);
     let ratios = found["ratios"].as_array().unwrap();
     assert!(ratios.iter().all(|ratio| ratio["value"].as_f64().is_some_and(|value| value > 0.0)), "{found}");
     let html = std::fs::read_to_string(report).unwrap();

@@ -6,6 +6,7 @@ pub mod contract;
 pub mod faulty;
 mod held;
 mod retrying;
+pub mod textbook;
 mod truth;
 
 pub use balance::set_balance;

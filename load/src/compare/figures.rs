@@ -19,6 +19,8 @@ pub struct Comparison {
     pub arms: Vec<ArmFigures>,
     /// The engine over HTTP against a bare server.
     pub http: HttpFigures,
+    /// Its merges in memory against the textbook's.
+    pub merge: MergeFigures,
     /// Arms that could not be had, and were not asked for by name.
     pub left_out: Vec<LeftOut>,
     /// The engine against the others, with the goals of the design.
@@ -96,6 +98,25 @@ pub struct HttpFigures {
     pub tributary: HttpArm,
     /// A bare hyper server that returns the same bytes.
     pub bare: HttpArm,
+}
+
+/// Pages of 20 merged in memory in one thread, in microseconds a page.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct MergeFigures {
+    /// Readers of the world who took turns.
+    pub readers: usize,
+    /// The engine, from the window in L1, brought forward through the ring.
+    pub warm_us: f64,
+    /// The engine, from the ring alone.
+    pub cold_us: f64,
+    /// The textbook's chain and heap.
+    pub chain_and_heap_us: f64,
+    /// Authors that a reader of many follows.
+    pub many: usize,
+    /// The engine for such a reader, from the ring alone.
+    pub many_us: f64,
+    /// Collect everything, sort, truncate, for such a reader.
+    pub collect_and_sort_us: f64,
 }
 
 /// One server.

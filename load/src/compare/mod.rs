@@ -11,6 +11,7 @@ mod figures;
 mod graph;
 mod http;
 mod mastodon;
+mod merge;
 mod misskey;
 mod postgres;
 mod push;
@@ -32,7 +33,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 pub use drive::AT_A_TIME;
 pub use figures::{
-    ArmFigures, Comparison, FreshFigures, HttpArm, HttpFigures, LeftOut, MixFigures, Ratio, WorldFigures,
+    ArmFigures, Comparison, FreshFigures, HttpArm, HttpFigures, LeftOut, MergeFigures, MixFigures, Ratio, WorldFigures,
 };
 pub use show::{report, table};
 
@@ -140,6 +141,8 @@ pub fn compare(options: &Options) -> Result<Comparison> {
         measured.push(Measured { driven, natural: Vec::new(), twip: Vec::new() });
     }
     rounds(options, &runtime, &sequences, &mut measured, &told_to_end)?;
+    say("tributary and the textbook: merges in memory");
+    let merge = merge::measure(&graph, options.seed, options.rounds)?;
     say("tributary and a bare server: over HTTP");
     let (engine, config) = (tributary.engine()?, tributary.config()?);
     let http = http::measure(&engine, &config, &graph.handles, options.rounds, options.seconds)?;
@@ -157,7 +160,7 @@ pub fn compare(options: &Options) -> Result<Comparison> {
     for arm in arms {
         runtime.block_on(arm.close())?;
     }
-    let ratios = ratios::with_goals(ratios_of_rounds, &figures, &http);
+    let ratios = ratios::with_goals(ratios_of_rounds, &figures, &http, &merge);
     let summary = world.summary();
     let counts =
         WorldFigures { users: summary.users.count, follows: summary.follows.count, posts: summary.posts.count };
@@ -169,6 +172,7 @@ pub fn compare(options: &Options) -> Result<Comparison> {
         pages_checked,
         arms: figures,
         http,
+        merge,
         left_out,
         ratios,
     })

@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table as TextTable, presets};
 
-use super::figures::{ArmFigures, Comparison, FreshFigures, HttpArm, MixFigures, Ratio};
+use super::figures::{ArmFigures, Comparison, FreshFigures, HttpArm, MergeFigures, MixFigures, Ratio};
 use crate::progress::grouped;
 use crate::report::{Axis, Block, Plot, PlotKind, Report, Scale, Section, Series, Table};
 
@@ -14,6 +14,7 @@ pub fn table(found: &Comparison) -> String {
         ("Twip mix: post 1, check 100, follow 10, log out 5", twip(found)),
         ("windows and freshness", fresh(found)),
         ("over HTTP, timelines warm", http(found)),
+        ("merges in memory", merge(found)),
         ("goals", goals(found)),
     ];
     for (title, table) in tables {
@@ -65,6 +66,11 @@ pub fn report(found: &Comparison) -> Report {
                 "Over HTTP",
                 "The same requests and the same bytes; server and client have one thread each.".to_owned(),
                 vec![Block::Table(http(found))],
+            ),
+            section(
+                "Merges in memory",
+                "Pages of 20 in one thread, without stores, posts and pages, while the world goes on.".to_owned(),
+                vec![Block::Table(merge(found))],
             ),
             section("The arms", [abouts, out].concat().join(" "), Vec::new()),
         ],
@@ -148,6 +154,23 @@ fn http(found: &Comparison) -> Table {
     Table {
         head: head(&["server", "reads/s", "server CPU, us a read", "client's share of CPU"]),
         rows: vec![row("tributary", found.http.tributary), row("bare", found.http.bare)],
+    }
+}
+
+fn merge(found: &Comparison) -> Table {
+    let MergeFigures { readers, warm_us, cold_us, chain_and_heap_us, many, many_us, collect_and_sort_us } = found.merge;
+    let of_readers = format!("{} readers", grouped(readers as u64));
+    let of_many = format!("readers of {}", grouped(many as u64));
+    let row = |who: &str, how: &str, us: f64| vec![format!("{who}: {how}"), format!("{us:.2}")];
+    Table {
+        head: head(&["page of 20", "us"]),
+        rows: vec![
+            row(&of_readers, "from L1", warm_us),
+            row(&of_readers, "from the ring alone", cold_us),
+            row(&of_readers, "chain and heap", chain_and_heap_us),
+            row(&of_many, "from the ring alone", many_us),
+            row(&of_many, "collect, sort, truncate", collect_and_sort_us),
+        ],
     }
 }
 
