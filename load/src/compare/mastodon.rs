@@ -135,10 +135,6 @@ impl Arm for Mastodon {
         self.push_to_home(&[reader], &posts).await
     }
 
-    async fn stop_fan_out(&self) -> Result<()> {
-        Ok(())
-    }
-
     fn servers(&self) -> Option<Vec<u32>> {
         self.0.servers()
     }

@@ -99,10 +99,6 @@ impl Arm for Misskey {
         bail!("a follow does not bring older posts into a list")
     }
 
-    async fn stop_fan_out(&self) -> Result<()> {
-        Ok(())
-    }
-
     fn servers(&self) -> Option<Vec<u32>> {
         self.0.servers()
     }

@@ -189,10 +189,6 @@ impl Arm for Postgres {
         Ok(id)
     }
 
-    async fn deliver(&self, _author: u32, _post: PostId) -> Result<()> {
-        Ok(())
-    }
-
     fn can_follow(&self) -> bool {
         true
     }
@@ -203,10 +199,6 @@ impl Arm for Postgres {
         }
         let Connection { client, follow, .. } = self.connection();
         client.execute(follow, &[&i64::from(reader), &i64::from(followee)]).await.context("the insert of a follow")?;
-        Ok(())
-    }
-
-    async fn stop_fan_out(&self) -> Result<()> {
         Ok(())
     }
 

@@ -102,20 +102,12 @@ impl Arm for Naive {
         Ok(id)
     }
 
-    async fn deliver(&self, _author: u32, _post: PostId) -> Result<()> {
-        Ok(())
-    }
-
     fn can_follow(&self) -> bool {
         true
     }
 
     async fn follow(&self, reader: u32, followee: u32) -> Result<()> {
         self.graph.lock().unwrap().follow(reader, followee);
-        Ok(())
-    }
-
-    async fn stop_fan_out(&self) -> Result<()> {
         Ok(())
     }
 

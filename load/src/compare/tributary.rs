@@ -143,10 +143,6 @@ impl Arm for Tributary {
         }
     }
 
-    async fn deliver(&self, _author: u32, _post: PostId) -> Result<()> {
-        Ok(())
-    }
-
     fn can_follow(&self) -> bool {
         true
     }
