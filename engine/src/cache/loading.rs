@@ -13,7 +13,6 @@ use moka::sync::Cache;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use tokio::sync::watch;
 
-use super::front::Front;
 use crate::limits::LOAD_TIMEOUT;
 use crate::ports::StoreError;
 
@@ -30,8 +29,6 @@ struct Flight<K, V> {
 type Room<K, V> = FxHashMap<K, Flight<K, V>>;
 
 struct Shared<K, V> {
-    front: Front<K, V>,
-    weigh: Box<dyn Fn(&V) -> u32 + Send + Sync>,
     cache: Cache<K, V, FxBuildHasher>,
     rooms: [Mutex<Room<K, V>>; ROOMS],
     flights: AtomicU64,
@@ -57,23 +54,10 @@ where
     V: Clone + Send + Sync + 'static,
 {
     /// A cache of at most `bytes`, by what `weigh` says of each value. `name` is its label in metrics.
-    pub fn new(name: &'static str, bytes: u64, weigh: impl Fn(&V) -> usize + Send + Sync + Copy + 'static) -> Self {
-        Self::with_front(name, bytes, 0, weigh)
-    }
-
-    /// The same, of which `front` bytes are for the values that are asked for most.
-    pub fn with_front(
-        name: &'static str,
-        bytes: u64,
-        front: u64,
-        weigh: impl Fn(&V) -> usize + Send + Sync + Copy + 'static,
-    ) -> Self {
-        let weigh = move |value: &V| u32::try_from(weigh(value) + 64).unwrap_or(u32::MAX);
-        let weigher = move |_: &K, value: &V| weigh(value);
-        let cache = Cache::builder().name(name).max_capacity(bytes - front).weigher(weigher);
+    pub fn new(name: &'static str, bytes: u64, weigh: impl Fn(&V) -> usize + Send + Sync + 'static) -> Self {
+        let weigher = move |_: &K, value: &V| u32::try_from(weigh(value) + 64).unwrap_or(u32::MAX);
+        let cache = Cache::builder().name(name).max_capacity(bytes).weigher(weigher);
         Self(Arc::new(Shared {
-            front: Front::new(front),
-            weigh: Box::new(weigh),
             cache: cache.build_with_hasher(FxBuildHasher),
             rooms: std::array::from_fn(|_| Mutex::default()),
             flights: AtomicU64::new(0),
@@ -92,7 +76,8 @@ where
         value
     }
 
-    fn count(&self, hits: usize, misses: usize) {
+    /// Counts look-ups that found a value, and those that found none.
+    pub fn count(&self, hits: usize, misses: usize) {
         if hits > 0 {
             self.0.hits.fetch_add(hits as u64, Ordering::Relaxed);
             self.0.hit_counter.increment(hits as u64);
@@ -105,22 +90,7 @@ where
 
     /// The value, if it is here, without counting as a look-up.
     pub fn peek(&self, key: K) -> Option<V> {
-        self.0.front.get(key).or_else(|| {
-            let value = self.0.cache.get(&key)?;
-            if self.0.front.wants() {
-                self.bring_forward(key);
-            }
-            Some(value)
-        })
-    }
-
-    /// Under the room's lock it is known whether the value still holds.
-    fn bring_forward(&self, key: K) {
-        let _room = self.room(key);
-        if let Some(value) = self.0.cache.get(&key) {
-            let weight = (self.0.weigh)(&value);
-            self.0.front.put(key, value, u64::from(weight));
-        }
+        self.0.cache.get(&key)
     }
 
     /// The value, loaded by `load` where it is not here. The load runs on its own: a request that goes away does not
@@ -224,24 +194,22 @@ where
     pub fn invalidate(&self, key: K) {
         let mut room = self.room(key);
         room.remove(&key);
-        self.0.front.remove(key);
         self.0.cache.invalidate(&key);
     }
 
     /// Forgets everything, and sees to it that no load begun before is kept.
     pub fn invalidate_all(&self) {
-        // All locks at once: what is brought forward or lands is wholly before this or wholly after it.
+        // All locks at once: what lands is wholly before this or wholly after it.
         let mut rooms = self.0.rooms.each_ref().map(|room| room.lock().unwrap_or_else(PoisonError::into_inner));
         rooms.iter_mut().for_each(|room| room.clear());
         self.0.cache.invalidate_all();
-        self.0.front.clear();
     }
 
     /// Shows the value to `change`, if it is here; no load begun before is kept.
     pub fn change(&self, key: K, change: impl FnOnce(&V)) {
         let mut room = self.room(key);
         room.remove(&key);
-        if let Some(value) = self.0.front.get(key).or_else(|| self.0.cache.get(&key)) {
+        if let Some(value) = self.0.cache.get(&key) {
             change(&value);
         }
     }
@@ -250,7 +218,6 @@ where
     pub fn insert(&self, key: K, value: V) {
         let mut room = self.room(key);
         room.remove(&key);
-        self.0.front.remove(key);
         self.0.cache.insert(key, value);
     }
 
@@ -334,22 +301,20 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn what_was_invalidated_is_never_told_again_however_often_it_is_asked_for() {
-        let cache: LoadingCache<u64, u64> = LoadingCache::with_front("test", 1 << 20, 1 << 14, |_| 8);
+        let cache: LoadingCache<u64, u64> = LoadingCache::new("test", 1 << 20, |_| 8);
         let (truth, told) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let readers: Vec<_> = (0..3)
             .map(|_| {
                 let (cache, truth, told) = (cache.clone(), truth.clone(), told.clone());
                 tokio::spawn(async move {
-                    let mut from_front = 0;
                     loop {
                         let least = told.load(Ordering::SeqCst);
-                        from_front += u64::from(cache.0.front.get(7).is_some());
                         let truth = truth.clone();
                         let got =
                             cache.get_or_load(7, || async move { Ok(truth.load(Ordering::SeqCst)) }).await.unwrap();
                         assert!(got >= least, "{got} was told after {least}");
                         if least == u64::from(u32::MAX) {
-                            return from_front;
+                            return;
                         }
                         tokio::task::yield_now().await;
                     }
@@ -366,11 +331,9 @@ mod tests {
             told.store(n, Ordering::SeqCst);
             tokio::task::yield_now().await;
         }
-        let mut from_front = 0;
         for reader in readers {
-            from_front += reader.await.unwrap();
+            reader.await.unwrap();
         }
-        assert!(from_front > 0, "the test tests nothing");
     }
 
     #[tokio::test]

@@ -3,10 +3,10 @@
 //! Rests on laws 2 and 9. One path of invalidation, [`Tier::invalidate`]: the log's follower takes it for every
 //! event, and a node that has just acknowledged a command takes it for its caller, before the event comes back.
 
-mod front;
 mod loading;
 mod own;
 mod pulls;
+mod remembered;
 mod rendered;
 mod source;
 mod stream;
@@ -16,6 +16,7 @@ mod view;
 pub use loading::LoadingCache;
 pub use own::Unlogged;
 pub use pulls::PullAuthors;
+pub use remembered::{Marked, Marks, RememberedPage};
 pub use rendered::RenderedPost;
 pub use source::Source;
 pub use stream::Stream;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::{LoadingCache, PullAuthors, RecentLikes, RenderedPost, Source, Unlogged, View};
+use super::{LoadingCache, Marks, PullAuthors, RecentLikes, RememberedPage, RenderedPost, Source, Unlogged, View};
 use crate::limits::BEHIND_WAIT;
 use crate::model::{Channel, Epoch, Event, LoggedEvent, NumberedEvent, Position, PostId, UserId};
 use crate::ports::Store;
@@ -13,8 +13,6 @@ use crate::timeline::Run;
 
 /// A share of the bytes for views goes to recent likes.
 const LIKES_SHARE: u64 = 8;
-/// A share of the bytes for posts goes to those that are asked for most.
-const FRONT_SHARE: u64 = 4;
 
 /// Bytes of each cache.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,12 +47,19 @@ pub struct HomeSlot {
     filled: Mutex<Option<Filled>>,
     /// The position that the reader's checkpoint has, as far as this node knows; none where there is none.
     saved: Mutex<Option<Position>>,
+    /// The first page that the reader was last given.
+    pub page: RememberedPage,
 }
 
 impl HomeSlot {
     /// A window that a fill made, whose checkpoint has the position `saved`.
     pub fn new(run: Run, filled: Option<Filled>, saved: Option<Position>) -> Self {
-        Self { run: Mutex::new(run), filled: Mutex::new(filled), saved: Mutex::new(saved) }
+        Self {
+            run: Mutex::new(run),
+            filled: Mutex::new(filled),
+            saved: Mutex::new(saved),
+            page: RememberedPage::default(),
+        }
     }
 
     /// The window.
@@ -78,7 +83,7 @@ impl HomeSlot {
     }
 
     fn weight(&self) -> usize {
-        size_of::<Self>() + self.run().weight()
+        size_of::<Self>() + self.run().weight() + RememberedPage::BYTES
     }
 }
 
@@ -98,6 +103,8 @@ pub struct Tier {
     pub likes: LoadingCache<UserId, Arc<RecentLikes>>,
     /// Rendered posts; none: removed.
     pub posts: LoadingCache<PostId, Option<Arc<RenderedPost>>>,
+    /// Tell remembered pages what was invalidated of the posts.
+    pub marks: Marks,
     /// Authors with posts on pull.
     pub pulls: PullAuthors,
     /// Own posts on their way through the log.
@@ -122,12 +129,10 @@ impl Tier {
             streams: LoadingCache::new("streams", bytes.streams, |run: &Arc<Mutex<Run>>| lock(run).weight()),
             views: LoadingCache::new("views", bytes.views - likes_bytes, |view: &Arc<View>| view.weight()),
             likes: LoadingCache::new("likes", likes_bytes, |likes: &Arc<RecentLikes>| likes.weight()),
-            posts: LoadingCache::with_front(
-                "posts",
-                bytes.posts,
-                bytes.posts / FRONT_SHARE,
-                |post: &Option<Arc<RenderedPost>>| post.as_ref().map_or(0, |post| post.weight()),
-            ),
+            posts: LoadingCache::new("posts", bytes.posts, |post: &Option<Arc<RenderedPost>>| {
+                post.as_ref().map_or(0, |post| post.weight())
+            }),
+            marks: Marks::default(),
             pulls: PullAuthors::default(),
             unlogged: Unlogged::default(),
             store,
@@ -165,6 +170,7 @@ impl Tier {
         self.views.invalidate_all();
         self.likes.invalidate_all();
         self.posts.invalidate_all();
+        self.marks.raise_all();
     }
 
     /// Applies an event to everything here. Only the log's follower does this: it owns the ring's writer.
@@ -198,7 +204,10 @@ impl Tier {
     /// Forgets whatever the event makes untrue. Must be done before anything says that the event has been applied.
     pub fn invalidate(&self, event: &Event) {
         match *event {
-            Event::Removed { post, .. } => self.posts.insert(post, None),
+            Event::Removed { post, .. } => {
+                self.posts.insert(post, None);
+                self.marks.raise(post);
+            }
             Event::Followed { follower: user, .. }
             | Event::Unfollowed { follower: user, .. }
             | Event::Muted { user, .. }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::forward::Present;
+use super::hydrate::shown;
 use super::{Feed, FeedItem, PageRequest, ReadError, Reads, Source};
 use crate::cache::{Filled, RenderedPost, View};
 use crate::model::{Position, PostId, UserId};
@@ -69,7 +70,11 @@ impl Reads {
                 }
                 break;
             };
-            for post in self.visible(reader, view, &ids).await? {
+            let posts = match below {
+                PostId::MAX => self.hydrate_first(&present.slot, &ids).await?,
+                _ => self.hydrate(&ids).await?,
+            };
+            for post in shown(reader, view, posts) {
                 let from = source_of(post.id(), &present, filled.as_ref(), &own);
                 items.push(FeedItem { post, from });
             }

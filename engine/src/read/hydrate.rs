@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Reads;
-use crate::cache::{RenderedPost, View};
+use crate::cache::{HomeSlot, RenderedPost, View};
 use crate::model::{PostId, UserId};
 use crate::ports::StoreError;
 
@@ -20,6 +20,25 @@ impl Reads {
         self.tier.posts.get_or_load_all(ids, load).await
     }
 
+    /// The same for the first page of `slot`'s reader: what was on the page before is found where it lies.
+    pub(super) async fn hydrate_first(
+        &self,
+        slot: &HomeSlot,
+        ids: &[PostId],
+    ) -> Result<Vec<Option<Arc<RenderedPost>>>, StoreError> {
+        let mut page = slot.page.recall(ids, &self.tier.marks);
+        let missing: Vec<usize> = (0..ids.len()).filter(|&n| page[n].post.is_none()).collect();
+        self.tier.posts.count(ids.len() - missing.len(), 0);
+        if !missing.is_empty() {
+            let wanted: Vec<PostId> = missing.iter().map(|&n| ids[n]).collect();
+            for (n, post) in missing.into_iter().zip(self.hydrate(&wanted).await?) {
+                page[n].post = post;
+            }
+            slot.page.remember(&page);
+        }
+        Ok(page.into_iter().map(|marked| marked.post).collect())
+    }
+
     /// Those of the posts that belong into the reader's timeline, in their order.
     pub(super) async fn visible(
         &self,
@@ -27,8 +46,7 @@ impl Reads {
         view: &View,
         ids: &[PostId],
     ) -> Result<Vec<Arc<RenderedPost>>, StoreError> {
-        let posts = self.hydrate(ids).await?;
-        Ok(posts.into_iter().flatten().filter(|post| view.follow.shows(reader, post.author())).collect())
+        Ok(shown(reader, view, self.hydrate(ids).await?).collect())
     }
 
     /// Which of these posts the reader likes, in their order.
@@ -54,4 +72,13 @@ impl Reads {
         }
         Ok(liked)
     }
+}
+
+/// Those of the posts that the reader's follows, mutes and blocks show.
+pub(super) fn shown(
+    reader: UserId,
+    view: &View,
+    posts: Vec<Option<Arc<RenderedPost>>>,
+) -> impl Iterator<Item = Arc<RenderedPost>> {
+    posts.into_iter().flatten().filter(move |post| view.follow.shows(reader, post.author()))
 }
