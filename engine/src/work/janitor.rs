@@ -14,7 +14,7 @@ const EVERY: Duration = Duration::from_secs(60);
 /// How often the shard is swept.
 const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 
-/// Removes expired keys, events that are older than the ring, and windows that nobody reads.
+/// Removes expired keys and sessions, events that are older than the ring, and windows that nobody reads.
 pub struct Janitor {
     tier: Arc<Tier>,
     shard: Arc<dyn Shard>,
@@ -33,11 +33,13 @@ impl Janitor {
     /// What the store said.
     pub async fn step(&self) -> Result<bool, StoreError> {
         let ttl = IDEMPOTENCY_TTL.as_millis() as u64;
-        let keys_before = Millis(self.clock.now().0.saturating_sub(ttl));
+        let now = self.clock.now();
+        let keys_before = Millis(now.0.saturating_sub(ttl));
         // Events are kept as long as the ring is long: a node's warm-up comes from them.
         let kept = self.tier.ring.capacity() as u64;
         let events_to = Position(self.tier.ring.position().0.saturating_sub(kept)).min(self.tier.ring.floor_position());
-        Ok(self.tier.store.remove_old(Removable { keys_before, events_to }, ROWS).await? >= ROWS)
+        let what = Removable { keys_before, events_to, sessions_before: now };
+        Ok(self.tier.store.remove_old(what, ROWS).await? >= ROWS)
     }
 
     /// Goes on until stopped.
