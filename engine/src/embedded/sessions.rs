@@ -7,6 +7,10 @@ use super::writing::{Need, Writing};
 use crate::limits::SESSIONS_PER_USER;
 use crate::model::{Digest, Millis, NewSession, Refresh, Refreshed, SessionId, UserId};
 
+/// No family comes before this one, and none behind the other.
+const FIRST: &[u8; 32] = &[0; 32];
+const LAST: &[u8; 32] = &[u8::MAX; 32];
+
 /// What is kept of a session.
 struct Row {
     token: Digest,
@@ -34,7 +38,7 @@ fn put(w: &mut Writing<'_>, id: &SessionId, row: &Row) -> Result<(), Fault> {
 pub(super) fn begin(w: &mut Writing<'_>, session: &NewSession) -> Result<(), Fault> {
     let NewSession { id, token, operator, expires_at } = *session;
     let mut others = Vec::new();
-    for row in w.sessions.range((id.user.0, &[0; 32])..=(id.user.0, &[u8::MAX; 32]))? {
+    for row in w.sessions.range((id.user.0, FIRST)..=(id.user.0, LAST))? {
         let (key, row) = row?;
         let family = Digest(*key.value().1);
         if family != id.family {
@@ -76,8 +80,9 @@ pub(super) fn end(w: &mut Writing<'_>, id: &SessionId) -> Result<(), Fault> {
 /// Removes up to `limit` sessions that ended before `before`; how many.
 pub(super) fn remove_expired(w: &mut Writing<'_>, before: Millis, limit: usize) -> Result<usize, Fault> {
     let mut expired = Vec::new();
-    for row in w.sessions_by_end.range(..(before.0, 0, &[0; 32]))?.take(limit) {
-        let (_, user, family) = row?.0.value();
+    for row in w.sessions_by_end.range(..(before.0, 0, FIRST))?.take(limit) {
+        let (key, _) = row?;
+        let (_, user, family) = key.value();
         expired.push((user, *family));
     }
     for (user, family) in &expired {

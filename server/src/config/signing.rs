@@ -45,7 +45,7 @@ impl Keys {
     fn of(keys: &[SigningKey]) -> Self {
         let mut cursors = keys.iter().map(|key| derive(key, b"tributary cursors"));
         let signer = Signer::new(&cursors.next().expect("a file has a key at least"));
-        let fingerprint = |key| URL_SAFE_NO_PAD.encode(&derive(key, b"tributary fingerprint")[..16]);
+        let fingerprint = |key: &SigningKey| URL_SAFE_NO_PAD.encode(&derive(key, b"tributary fingerprint")[..16]);
         Self {
             tokens: keys.iter().map(token_key).collect(),
             signer: cursors.fold(signer, |signer, key| signer.and_opens(&key)),
