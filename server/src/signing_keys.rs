@@ -39,7 +39,9 @@ fn fault(ours: &[String], theirs: &str) -> Option<&'static str> {
         return Some("holds another key than that of the other nodes of this store");
     }
     if !ours.first().is_some_and(they_have) {
-        return Some("its first key, which signs, is not known to the other nodes: let it be the second, on all of them");
+        return Some(
+            "its first key, which signs, is not known to the other nodes: let it be the second, on all of them",
+        );
     }
     if !theirs.first().is_some_and(|key| we_have(key)) {
         return Some("it lacks the key that the other nodes sign with: let it be the second, until none of them does");
@@ -78,7 +80,8 @@ mod tests {
     #[tokio::test]
     async fn keys_are_rotated_one_node_and_one_step_at_a_time() {
         let world = World::new();
-        for keys in ["old", "old", "old new", "old", "old new", "new old", "old new", "new old", "new", "new old", "new"]
+        for keys in
+            ["old", "old", "old new", "old", "old new", "new old", "old new", "new old", "new", "new old", "new"]
         {
             assert_eq!(world.start(keys).await, Ok(()), "{keys}");
         }

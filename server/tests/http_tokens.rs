@@ -83,10 +83,8 @@ async fn a_refresh_token_gives_the_next_and_the_same_user() {
 #[tokio::test]
 async fn a_spent_token_that_comes_again_ends_its_session_and_no_other() {
     let server = Server::start().await;
-    let (mut other, mut held) = (
-        Held::sign_in(server.client(), "ann", false).await,
-        Held::sign_in(server.client(), "ann", false).await,
-    );
+    let (mut other, mut held) =
+        (Held::sign_in(server.client(), "ann", false).await, Held::sign_in(server.client(), "ann", false).await);
     let first = held.refresh.clone();
     held.refresh().await;
     held.refresh().await;
@@ -119,10 +117,8 @@ async fn of_many_refreshes_at_once_one_wins() {
 #[tokio::test]
 async fn a_logout_ends_the_session_and_tells_nothing_of_tokens() {
     let server = Server::start().await;
-    let (mut other, mut held) = (
-        Held::sign_in(server.client(), "ann", false).await,
-        Held::sign_in(server.client(), "ann", false).await,
-    );
+    let (mut other, mut held) =
+        (Held::sign_in(server.client(), "ann", false).await, Held::sign_in(server.client(), "ann", false).await);
     let spent = held.refresh.clone();
     held.refresh().await;
     for _ in 0..2 {

@@ -77,7 +77,10 @@ mod tests {
             let token = begun(user);
             let text = token.text();
             let again = RefreshToken::parse(&text).unwrap();
-            assert_eq!((again.session(), again.digest(), again.text()), (token.session(), token.digest(), text.clone()));
+            assert_eq!(
+                (again.session(), again.digest(), again.text()),
+                (token.session(), token.digest(), text.clone())
+            );
             assert!(text.len() == CHARS && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)));
         }
     }

@@ -241,9 +241,8 @@ mod tests {
         let ann: Handle = "ann".parse().unwrap();
         let good = Ok(Caller { id: UserId(7), operator: true });
         for [old, new] in [[hs256.clone(), ed_dsa(2)], [ed_dsa(2), ed_dsa(3)], [ed_dsa(3), hs256]] {
-            let with = |keys: &[&TokenKey]| {
-                tokens_with(&keys.iter().map(|key| (*key).clone()).collect::<Vec<_>>(), 900, &[])
-            };
+            let with =
+                |keys: &[&TokenKey]| tokens_with(&keys.iter().map(|key| (*key).clone()).collect::<Vec<_>>(), 900, &[]);
             let (before, added, first, after) =
                 (with(&[&old]), with(&[&old, &new]), with(&[&new, &old]), with(&[&new]));
             for (one, other) in [(&before, &added), (&added, &first), (&first, &after)] {
