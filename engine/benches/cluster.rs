@@ -19,7 +19,7 @@ use tributary_engine::ports::{Clock, ImportedPost, ImportedUser, Store};
 use tributary_engine::postgres::{PostgresOptions, PostgresStore, migrate};
 use tributary_engine::read::{PageRequest, Source};
 use tributary_engine::redis::{NodeOptions, RedisShards, Share, SlotMap};
-use tributary_engine::timeline::Window;
+use tributary_engine::timeline::{Signer, Window};
 use tributary_engine::{CacheBytes, Engine, Options, Ports, Roles};
 
 type Outcomes<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -76,7 +76,7 @@ impl World {
         let shard = RedisShards::open(nodes.collect(), SlotMap::new(1, shares)?, &self.prefix).await?;
         let ports = Ports { store, log: KafkaLog::open(self.topic.clone()).await?, shard };
         let cache = CacheBytes { ring: 32 << 20, windows, streams: 64 << 20, views: 1 << 30, posts: 512 << 20 };
-        let options = Options { roles, cache, cursor_key: [7; 32], clock: Clock::System };
+        let options = Options { roles, cache, signer: Signer::new(&[7; 32]), clock: Clock::System };
         Ok((Engine::start(ports.clone(), options).await?, ports))
     }
 

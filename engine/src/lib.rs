@@ -20,7 +20,7 @@ pub mod timeline;
 pub mod work;
 
 pub use cache::CacheBytes;
-pub use command::{ClientKey, CommandError};
+pub use command::{ClientKey, CommandError, Renewal};
 pub use engine::{
     CacheStatus, Check, CostsStatus, Engine, Options, Parts, Ports, RingStatus, Roles, ShardStatus, Status,
 };

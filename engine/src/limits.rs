@@ -29,6 +29,11 @@ pub const HANDLE_BYTES: usize = 30;
 pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
 /// How long an idempotency record is kept.
 pub const IDEMPOTENCY_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+/// Sessions of a user at the most: with one more, the one that was refreshed longest ago ends.
+pub const SESSIONS_PER_USER: usize = 64;
+/// How often what became of a session is asked for, where the store did not tell, before the client is told to try
+/// again: a store that was restarted is back by then.
+pub const SESSION_TRIES: usize = 12;
 /// Newest likes of a reader that a node remembers.
 pub const RECENT_LIKES: usize = 1_000;
 

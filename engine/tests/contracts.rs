@@ -65,6 +65,19 @@ async fn retrying_by_key_settles_every_command_of_a_faulty_store() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_of_the_store_costs_nobody_their_session() {
+    let folders = Default::default();
+    let faults = probable(0.3);
+    for _ in 0..20 {
+        let store = RetryingStore::new(Arc::new(FaultyStore::new(embedded(&folders), faults.clone())));
+        contract::store::each_token_is_good_once_and_gives_the_next(Arc::new(store)).await;
+    }
+    for fault in [Fault::StoreUnavailable, Fault::CommitLost, Fault::CommitReplyLost] {
+        assert!(faults.injected(fault) > 20, "{fault:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_embedded_log_keeps_the_laws_of_logs() {
     let folders = Default::default();
     contract::log::run(async || {

@@ -17,6 +17,7 @@ use tributary_engine::read::{PageRequest, ReadError};
 use tributary_engine::recent::BYTES_PER_ENTRY;
 use tributary_engine::testkit::Truth;
 use tributary_engine::testkit::faulty::{Fault, Faults, FaultyLog, FaultyShard, FaultyStore};
+use tributary_engine::timeline::Signer;
 use tributary_engine::{CacheBytes, ClientKey, CommandError, Engine, Options, Ports, Roles};
 
 const OPERATIONS: usize = 1_500;
@@ -52,7 +53,7 @@ impl Node {
         let options = Options {
             roles: Roles { api: true, worker: true },
             cache: CacheBytes { ring, windows: caches, streams: caches, views: caches, posts: caches },
-            cursor_key: [7; 32],
+            signer: Signer::new(&[7; 32]),
             clock: Clock::System,
         };
         let engine = Engine::start(ports, options).await.unwrap();

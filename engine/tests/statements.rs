@@ -10,7 +10,7 @@ use tributary_engine::model::{Command, Outcome, Position, PostId, SlotRange, Use
 use tributary_engine::ports::{Clock, Shard, Store};
 use tributary_engine::read::PageRequest;
 use tributary_engine::testkit::HeldShard;
-use tributary_engine::timeline::Window;
+use tributary_engine::timeline::{Signer, Window};
 use tributary_engine::work::Flush;
 use tributary_engine::{CacheBytes, Options, Parts, Roles};
 
@@ -40,7 +40,7 @@ async fn a_segment_from_before_a_follow_does_not_hide_the_followee() {
     let options = Options {
         roles: Roles { api: true, worker: true },
         cache: CacheBytes { ring: 1 << 20, windows: 1 << 20, streams: 1 << 20, views: 1 << 20, posts: 1 << 20 },
-        cursor_key: [7; 32],
+        signer: Signer::new(&[7; 32]),
         clock: Clock::System,
     };
     let mut node = Parts::assemble(store.clone(), log, shard.clone(), &options).await.unwrap();
@@ -84,7 +84,7 @@ async fn a_worker_says_nothing_of_readers_that_it_has_given_away() {
     let options = Options {
         roles: Roles { api: true, worker: true },
         cache: CacheBytes { ring: 1 << 20, windows: 1 << 20, streams: 1 << 20, views: 1 << 20, posts: 1 << 20 },
-        cursor_key: [7; 32],
+        signer: Signer::new(&[7; 32]),
         clock: Clock::System,
     };
     let shard = Arc::new(ProcessShard::new(1 << 20, Clock::System));

@@ -18,6 +18,7 @@ use tributary_engine::model::{
 };
 use tributary_engine::ports::{Clock, Store};
 use tributary_engine::read::PageRequest;
+use tributary_engine::timeline::Signer;
 use tributary_engine::{CacheBytes, Engine, Options, Ports, Roles};
 use tributary_load::import::{Batches, import};
 use tributary_load::world::{World, tsv};
@@ -136,7 +137,7 @@ async fn node(store: &Arc<EmbeddedStore>) -> Engine {
     };
     let cache = CacheBytes { ring: 1 << 20, windows: 4 << 20, streams: 4 << 20, views: 4 << 20, posts: 4 << 20 };
     let roles = Roles { api: true, worker: true };
-    let options = Options { roles, cache, cursor_key: [7; 32], clock: Clock::System };
+    let options = Options { roles, cache, signer: Signer::new(&[7; 32]), clock: Clock::System };
     Engine::start(ports, options).await.unwrap()
 }
 

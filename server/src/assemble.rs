@@ -18,14 +18,12 @@ use tributary_engine::{CacheBytes, Engine, Options, Ports};
 use crate::config::{Config, Kafka, KafkaDriver, Keys, Log, PostgresUrl, ShardNode, Store, ToldTuning};
 use crate::http::SharedRates;
 use crate::slot_map::{self, Told};
-use crate::sync_tuning;
+use crate::{signing_keys, sync_tuning};
 
 pub use tributary_engine::redis::{Share, SlotMap};
 
 /// Our keys in Redis begin with this. Installations that share a server take another database of it each.
 const KEY_PREFIX: &str = "tributary";
-/// The name under which the store keeps which signing key its nodes use.
-const KEY_NOTE: &str = "signing_key";
 
 /// Truth and events, for those who need no engine.
 pub struct Services {
@@ -149,11 +147,11 @@ impl Node {
         let clock = Clock::System;
         let Services { store, log } = services(config, clock.clone()).await?;
         if matches!(config.store, Store::Postgres { .. }) {
-            agree_on_key(&*store, keys).await?;
+            signing_keys::agree(&*store, &keys.fingerprints).await?;
         }
         let Windows { shard, cache, rates, map } = windows(config, &store, clock.clone()).await?;
         let ports = Ports { store: store.clone(), log, shard };
-        let options = Options { roles: config.roles, cache, cursor_key: keys.cursors, clock };
+        let options = Options { roles: config.roles, cache, signer: keys.signer.clone(), clock };
         let engine = Engine::start(ports, options).await.context("the engine cannot start")?;
         Ok(Self { engine, rates, store, _map: map })
     }
@@ -165,15 +163,6 @@ impl Node {
     pub async fn sync_tuning(&self, told: ToldTuning) -> Result<Option<Tuning>> {
         sync_tuning::on_node(&self.engine, &*self.store, told).await
     }
-}
-
-/// Nodes of one store share the key behind tokens and cursors: one that has another would refuse what the others made.
-async fn agree_on_key(store: &dyn ports::Store, keys: &Keys) -> Result<()> {
-    let agreed = store.agree_on_note(KEY_NOTE, &keys.fingerprint).await;
-    if agreed.context("which signing key the nodes use cannot be read")? != keys.fingerprint {
-        bail!("auth.signing_key_file: holds another key than that of the other nodes of this store");
-    }
-    Ok(())
 }
 
 /// Where windows are held.

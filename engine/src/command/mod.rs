@@ -1,5 +1,7 @@
 //! Commands: under a key, committed or not (law 7), shown to their actor at once, never waiting for a cache (law 8).
 
+mod sessions;
+
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,6 +11,8 @@ use crate::cache::Tier;
 use crate::model::{Command, CommandKey, Committed, Event, Outcome, Rejection, Request, UserId};
 use crate::ports::{CommitError, Store, StoreError};
 use crate::retry::Backoff;
+
+pub use sessions::{Renewal, Sessions};
 
 /// How often the outcome of an interrupted commit is looked up before the client is told to try again.
 const LOOK_UPS: usize = 5;

@@ -5,7 +5,7 @@ use redb::{ReadTransaction, ReadableTable};
 use super::fault::Fault;
 use super::tables::{DEAD_LETTERS, EVENTS, META_EPOCH, META_FLOOR};
 use super::writing::{Need, Writing};
-use super::{import, reads};
+use super::{import, reads, sessions};
 use crate::model::{DeadLetter, Epoch, LoggedEvent, Millis, Position};
 use crate::ports::Removable;
 
@@ -74,15 +74,18 @@ pub(super) fn dead_letters(t: &ReadTransaction) -> Result<Vec<DeadLetter>, Fault
     Ok(letters)
 }
 
-/// Removes up to `limit` rows that nobody needs: keys by age, then events up to a number that is published.
+/// Removes up to `limit` rows that nobody needs: keys by age, then events up to a number that is published, then
+/// sessions that have ended.
 pub(super) fn remove_old(w: &mut Writing<'_>, what: Removable, limit: usize) -> Result<usize, Fault> {
     let keys = remove_keys(w, what.keys_before, limit)?;
     let events = remove_events(w, what.events_to, limit - keys)?;
-    if keys + events > 0 {
+    let sessions = sessions::remove_expired(w, what.sessions_before, limit - keys - events)?;
+    let removed = keys + events + sessions;
+    if removed > 0 {
         // Rows that come back after a crash are removed again.
         w.must(Need::Visible);
     }
-    Ok(keys + events)
+    Ok(removed)
 }
 
 fn remove_keys(w: &mut Writing<'_>, before: Millis, limit: usize) -> Result<usize, Fault> {

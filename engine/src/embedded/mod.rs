@@ -16,6 +16,7 @@ mod port;
 mod posts;
 mod reads;
 mod relations;
+mod sessions;
 mod shard;
 mod store;
 mod tables;

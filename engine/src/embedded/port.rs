@@ -12,10 +12,10 @@ use redb::ReadableTable as _;
 use super::store::EmbeddedStore;
 use super::tables::{META_EPOCH, META_POSITION};
 use super::writing::{Need, Writing};
-use super::{commands, events, home, import, reads, users};
+use super::{commands, events, home, import, reads, sessions, users};
 use crate::model::{
-    AuthorState, Committed, Costs, Epoch, Event, FollowView, Handle, LoggedEvent, Measured, Millis, Position, Post,
-    PostId, Request, SlotRange, Tuning, User, UserId,
+    AuthorState, Committed, Costs, Epoch, Event, FollowView, Handle, LoggedEvent, Measured, Millis, NewSession,
+    Position, Post, PostId, Refresh, Refreshed, Request, SessionId, SlotRange, Tuning, User, UserId,
 };
 use crate::ports::{
     CommitError, Followers, ImportedPost, ImportedUser, ListedTuning, Removable, Store, StoreError, UserList,
@@ -66,6 +66,21 @@ impl Store for EmbeddedStore {
         limit: usize,
     ) -> Result<Vec<UserId>, StoreError> {
         self.read("reading a list of users", |t| reads::user_list(t, user, list, after, limit))
+    }
+
+    async fn begin_session(&self, session: &NewSession) -> Result<(), StoreError> {
+        let session = *session;
+        self.writer.write("beginning a session", move |w| sessions::begin(w, &session)).await
+    }
+
+    async fn refresh_session(&self, refresh: &Refresh) -> Result<Refreshed, StoreError> {
+        let refresh = *refresh;
+        self.writer.write("refreshing a session", move |w| sessions::refresh(w, &refresh)).await
+    }
+
+    async fn end_session(&self, session: &SessionId) -> Result<(), StoreError> {
+        let session = *session;
+        self.writer.write("ending a session", move |w| sessions::end(w, &session)).await
     }
 
     async fn commit(&self, request: &Request) -> Result<Committed, CommitError> {
@@ -221,6 +236,19 @@ impl Store for EmbeddedStore {
             Ok(text)
         };
         self.writer.write("agreeing on a note", agree).await
+    }
+
+    async fn replace_note(&self, name: &str, known: &str, text: &str) -> Result<bool, StoreError> {
+        let (name, known, text) = (name.to_owned(), known.to_owned(), text.to_owned());
+        let replace = move |w: &mut Writing<'_>| {
+            let holds = w.notes.get(name.as_str())?.is_some_and(|note| note.value() == known);
+            if holds {
+                w.notes.insert(name.as_str(), text.as_str())?;
+                w.must(Need::Durable);
+            }
+            Ok(holds)
+        };
+        self.writer.write("replacing a note", replace).await
     }
 
     async fn remove_old(&self, what: Removable, limit: usize) -> Result<usize, StoreError> {

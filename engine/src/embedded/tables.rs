@@ -1,5 +1,6 @@
 //! The tables of the file. Ids are keys as plain `u64`; rows are coded in [`codec`](super::codec).
-//! A change of any of them, or of a row's code, is a new [`SCHEMA`].
+//! A change of any of them, or of a row's code, is a new [`SCHEMA`]; one table more is not, for it is made when the
+//! store is opened.
 
 use redb::TableDefinition;
 
@@ -10,6 +11,9 @@ pub(super) const SCHEMA: u64 = 1;
 pub(super) type Pairs = TableDefinition<'static, (u64, u64), ()>;
 /// Owner and lower bound to a chunk of users: see [`lists`](super::lists).
 pub(super) type Chunks = TableDefinition<'static, (u64, u64), &'static [u8]>;
+
+/// User and digest of the family.
+pub(super) type SessionKey = (u64, &'static [u8; 32]);
 
 /// Single numbers, by the names below.
 pub(super) const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
@@ -57,6 +61,10 @@ pub(super) const BLOCKED_BY: Pairs = TableDefinition::new("blocked_by");
 pub(super) const KEYS: TableDefinition<(u64, &[u8]), &[u8]> = TableDefinition::new("keys");
 /// Time, actor and key: `KEYS` in the order in which they expire.
 pub(super) const KEYS_BY_TIME: TableDefinition<(u64, u64, &[u8]), ()> = TableDefinition::new("keys_by_time");
+/// User and family to the digest of the good token, whether an operator signed in, and when it ends.
+pub(super) const SESSIONS: TableDefinition<SessionKey, (&[u8; 32], bool, u64)> = TableDefinition::new("sessions");
+/// End, user and family: `SESSIONS` in the order in which they expire.
+pub(super) const SESSIONS_BY_END: TableDefinition<(u64, u64, &[u8; 32]), ()> = TableDefinition::new("sessions_by_end");
 /// Number to event.
 pub(super) const EVENTS: TableDefinition<u64, &[u8]> = TableDefinition::new("events");
 /// Epoch and number of an event that could not be applied, to reason and bytes.

@@ -9,8 +9,8 @@ use super::fault::Fault;
 use super::lists::ListTable;
 use super::tables::{
     BLOCKED_BY, BLOCKS, CHECKPOINTS, DEAD_LETTERS, EVENTS, FOLLOWERS, FOLLOWS, HANDLES, KEYS, KEYS_BY_TIME, LAST_IDS,
-    LIKE_COUNTS, LIKES, META, META_POSITION, META_SEQUENCE, MUTES, NOTES, POSTS, POSTS_BY, PULL_AUTHORS, TUNINGS,
-    USERS,
+    LIKE_COUNTS, LIKES, META, META_POSITION, META_SEQUENCE, MUTES, NOTES, POSTS, POSTS_BY, PULL_AUTHORS, SESSIONS,
+    SESSIONS_BY_END, SessionKey, TUNINGS, USERS,
 };
 use crate::limits::RATE_POSTS;
 use crate::model::{Costs, Event, Heat, Measured, Millis, Mode, PostId, Stamp, Tuning, UserId};
@@ -47,6 +47,8 @@ pub(super) struct Writing<'t> {
     pub(super) blocked_by: PairTable<'t>,
     pub(super) keys: Table<'t, (u64, &'static [u8]), &'static [u8]>,
     pub(super) keys_by_time: Table<'t, (u64, u64, &'static [u8]), ()>,
+    pub(super) sessions: Table<'t, SessionKey, (&'static [u8; 32], bool, u64)>,
+    pub(super) sessions_by_end: Table<'t, (u64, u64, &'static [u8; 32]), ()>,
     pub(super) events: Table<'t, u64, &'static [u8]>,
     pub(super) dead_letters: Table<'t, (u64, u64), (&'static str, &'static [u8])>,
     pub(super) tunings: Table<'t, u64, &'static [u8]>,
@@ -89,6 +91,8 @@ impl<'t> Writing<'t> {
             blocked_by: transaction.open_table(BLOCKED_BY)?,
             keys: transaction.open_table(KEYS)?,
             keys_by_time: transaction.open_table(KEYS_BY_TIME)?,
+            sessions: transaction.open_table(SESSIONS)?,
+            sessions_by_end: transaction.open_table(SESSIONS_BY_END)?,
             events: transaction.open_table(EVENTS)?,
             dead_letters: transaction.open_table(DEAD_LETTERS)?,
             tunings,

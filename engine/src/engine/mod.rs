@@ -15,10 +15,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::cache::{CacheBytes, RenderedPost};
-use crate::command::{ClientKey, CommandError};
+use crate::command::{ClientKey, CommandError, Sessions};
 use crate::model::{AuthorState, Command, Committed, Handle, PostId, Tuning, User, UserId};
 use crate::ports::{Clock, ListedTuning, Log, Shard, Store, StoreError, UserList};
 use crate::read::{Feed, Page, PageRequest, ReadError, Reads};
+use crate::timeline::Signer;
 use node::Node;
 
 pub use parts::Parts;
@@ -51,8 +52,8 @@ pub struct Options {
     pub roles: Roles,
     /// Bytes of each cache.
     pub cache: CacheBytes,
-    /// Signs cursors and tokens; the same on all nodes.
-    pub cursor_key: [u8; 32],
+    /// Signs cursors and `fresh` tokens; all nodes open what any of them seals.
+    pub signer: Signer,
     /// Times.
     pub clock: Clock,
 }
@@ -128,6 +129,11 @@ impl Engine {
     pub async fn make_user(&self, handle: &Handle, name: &str) -> Result<User, CommandError> {
         let made = self.0.ports.store.make_user(handle, name).await;
         made.map_err(|error| CommandError::Unavailable(error.to_string()))
+    }
+
+    /// Who is signed in.
+    pub fn sessions(&self) -> Sessions {
+        Sessions::new(self.0.ports.store.clone())
     }
 
     /// A page of the reader's home timeline.

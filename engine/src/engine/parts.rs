@@ -11,7 +11,6 @@ use crate::limits::LOG_WAIT;
 use crate::model::{Epoch, Position, Tuning};
 use crate::ports::{Log, LogError, Shard, Store, StoreError};
 use crate::read::Reads;
-use crate::timeline::Signer;
 use crate::work::{Checkpointer, Follower};
 
 /// The pieces of a node, not yet running: what [`Engine::start`](super::Engine::start) runs, and what a test drives step
@@ -48,7 +47,7 @@ impl Parts {
         follower.start().await?;
         let (queue, checkpointer) = Checkpointer::new(tier.clone());
         let commands = Commands::new(store, tier.clone());
-        let reads = Reads::new(tier, shard, Signer::new(&options.cursor_key), queue);
+        let reads = Reads::new(tier, shard, options.signer.clone(), queue);
         Ok(Self { reads, commands, follower, checkpointer, tuning })
     }
 }

@@ -9,6 +9,7 @@ mod follows;
 mod id;
 mod log;
 mod records;
+mod session;
 mod time;
 mod tuning;
 
@@ -20,5 +21,6 @@ pub use follows::{FollowView, Following};
 pub use id::{Handle, PostId, SlotRange, UserId};
 pub use log::{Epoch, Position, Stamp};
 pub use records::{AuthorState, Post, User, UserCard};
+pub use session::{Digest, NewSession, Refresh, Refreshed, SessionId};
 pub use time::Millis;
 pub use tuning::{ChangedBy, Mode, Tuning, TuningError, TuningSettings};

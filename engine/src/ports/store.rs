@@ -7,8 +7,8 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::model::{
-    AuthorState, Committed, Costs, Epoch, Event, FollowView, Handle, LoggedEvent, Measured, Millis, Position, Post,
-    PostId, Rejection, Request, SlotRange, Stamp, Tuning, User, UserId,
+    AuthorState, Committed, Costs, Epoch, Event, FollowView, Handle, LoggedEvent, Measured, Millis, NewSession,
+    Position, Post, PostId, Refresh, Refreshed, Rejection, Request, SessionId, SlotRange, Stamp, Tuning, User, UserId,
 };
 
 /// Why the store did not answer.
@@ -76,6 +76,8 @@ pub struct Removable {
     pub keys_before: Millis,
     /// Events up to and including this number.
     pub events_to: Position,
+    /// Sessions whose token ended before this.
+    pub sessions_before: Millis,
 }
 
 /// A user to import.
@@ -129,6 +131,20 @@ pub trait Store: Send + Sync + 'static {
         after: UserId,
         limit: usize,
     ) -> Result<Vec<UserId>, StoreError>;
+
+    // Sessions. They are durable once acknowledged (law 7). Where the outcome is unknown, the same call again tells it,
+    // for it names its session and tokens itself: what has happened does not happen twice.
+
+    /// Begins a session of a user that exists. The user then has [`SESSIONS_PER_USER`] at the most: of more, those end
+    /// whose token ends first.
+    ///
+    /// [`SESSIONS_PER_USER`]: crate::limits::SESSIONS_PER_USER
+    async fn begin_session(&self, session: &NewSession) -> Result<(), StoreError>;
+    /// Spends a token for the next one. Of several at the same time that spend one token, one gets its next; a token
+    /// that was spent before ends its session.
+    async fn refresh_session(&self, refresh: &Refresh) -> Result<Refreshed, StoreError>;
+    /// Ends a session, if there is one.
+    async fn end_session(&self, session: &SessionId) -> Result<(), StoreError>;
 
     // Commands.
 
@@ -221,6 +237,8 @@ pub trait Store: Send + Sync + 'static {
     async fn set_note(&self, name: &str, text: &str) -> Result<(), StoreError>;
     /// Keeps a text (at most 4 KiB) under a name that has none; the text that is kept there then, for all who ask.
     async fn agree_on_note(&self, name: &str, text: &str) -> Result<String, StoreError>;
+    /// Keeps a text (at most 4 KiB) under a name in the place of `known`; whether that was still what was kept.
+    async fn replace_note(&self, name: &str, known: &str, text: &str) -> Result<bool, StoreError>;
 
     // Upkeep.
 

@@ -25,6 +25,7 @@ mod relations;
 mod rows;
 mod schema;
 mod sentinel;
+mod sessions;
 pub mod sql;
 mod store;
 mod transaction;

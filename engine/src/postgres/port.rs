@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 use super::store::PostgresStore;
 use crate::model::{
-    AuthorState, Committed, Costs, Epoch, Event, FollowView, Handle, LoggedEvent, Measured, Millis, Position, Post,
-    PostId, Request, SlotRange, Tuning, User, UserId,
+    AuthorState, Committed, Costs, Epoch, Event, FollowView, Handle, LoggedEvent, Measured, Millis, NewSession,
+    Position, Post, PostId, Refresh, Refreshed, Request, SessionId, SlotRange, Tuning, User, UserId,
 };
 use crate::ports::{
     CommitError, Followers, ImportedPost, ImportedUser, ListedTuning, Removable, Store, StoreError, UserList,
@@ -49,6 +49,18 @@ impl Store for PostgresStore {
         limit: usize,
     ) -> Result<Vec<UserId>, StoreError> {
         self.inner.user_list(user, list, after, limit).await
+    }
+
+    async fn begin_session(&self, session: &NewSession) -> Result<(), StoreError> {
+        self.inner.begin_session(session).await
+    }
+
+    async fn refresh_session(&self, refresh: &Refresh) -> Result<Refreshed, StoreError> {
+        self.inner.refresh_session(refresh).await
+    }
+
+    async fn end_session(&self, session: &SessionId) -> Result<(), StoreError> {
+        self.inner.end_session(session).await
     }
 
     async fn commit(&self, request: &Request) -> Result<Committed, CommitError> {
@@ -163,6 +175,10 @@ impl Store for PostgresStore {
 
     async fn agree_on_note(&self, name: &str, text: &str) -> Result<String, StoreError> {
         self.inner.agree_on_note(name, text).await
+    }
+
+    async fn replace_note(&self, name: &str, known: &str, text: &str) -> Result<bool, StoreError> {
+        self.inner.replace_note(name, known, text).await
     }
 
     async fn remove_old(&self, what: Removable, limit: usize) -> Result<usize, StoreError> {

@@ -52,6 +52,15 @@ const REMOVE_KEYS: &str = "WITH old AS MATERIALIZED (
     gone AS (DELETE FROM idempotency USING old WHERE idempotency.actor = old.actor AND idempotency.key = old.key
              RETURNING 1)
     SELECT count(*) FROM gone";
+const REMOVE_SESSIONS: &str = "WITH old AS MATERIALIZED (
+        SELECT shard, user_id, family FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2
+        FOR UPDATE SKIP LOCKED),
+    gone AS (DELETE FROM sessions USING old
+             WHERE sessions.shard = old.shard AND sessions.user_id = old.user_id AND sessions.family = old.family
+             RETURNING 1)
+    SELECT count(*) FROM gone";
+/// By what is kept: whether it was still that.
+const REPLACE_NOTE: &str = "UPDATE notes SET text = $3 WHERE name = $1 AND text = $2 RETURNING true";
 const REMOVE_EVENTS: &str = "SELECT remove_events($1, $2)";
 
 impl Inner {
@@ -135,6 +144,11 @@ impl Inner {
         self.read_one("agreeing on a note", AGREE_ON_NOTE, &[&name, &text], |row| Ok(row.try_get(0)?)).await
     }
 
+    pub(super) async fn replace_note(&self, name: &str, known: &str, text: &str) -> Result<bool, StoreError> {
+        let replaced = self.read("replacing a note", REPLACE_NOTE, &[&name, &known, &text], |_| Ok(())).await?;
+        Ok(!replaced.is_empty())
+    }
+
     /// Holders are any 64 bits: kept as a signed column bit by bit, and put in order here.
     pub(super) async fn lease(&self, role: &str, holder: u64, ttl: Duration) -> Result<Vec<u64>, StoreError> {
         let ms = ttl.as_millis() as f64;
@@ -149,7 +163,9 @@ impl Inner {
         let read = |row: &Row| Ok(number(row, 0)? as usize);
         let before = column(what.keys_before.0);
         let keys = self.read_one(DOING, REMOVE_KEYS, &[&before, &limit(count)], read).await?;
-        let left = limit(count.saturating_sub(keys));
-        Ok(keys + self.read_one(DOING, REMOVE_EVENTS, &[&column(what.events_to.0), &left], read).await?)
+        let left = count.saturating_sub(keys);
+        let events = self.read_one(DOING, REMOVE_EVENTS, &[&column(what.events_to.0), &limit(left)], read).await?;
+        let (before, left) = (column(what.sessions_before.0), left.saturating_sub(events));
+        Ok(keys + events + self.read_one(DOING, REMOVE_SESSIONS, &[&before, &limit(left)], read).await?)
     }
 }

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::model::{
-    AuthorState, Committed, Costs, Epoch, Event, FollowView, Handle, LoggedEvent, Measured, Millis, Position, Post,
-    PostId, Request, SlotRange, Tuning, User, UserId,
+    AuthorState, Committed, Costs, Epoch, Event, FollowView, Handle, LoggedEvent, Measured, Millis, NewSession,
+    Position, Post, PostId, Refresh, Refreshed, Request, SessionId, SlotRange, Tuning, User, UserId,
 };
 use crate::ports::{
     CommitError, Followers, ImportedPost, ImportedUser, ListedTuning, Removable, Store, StoreError, UserList,
@@ -57,6 +57,17 @@ async fn retry<T, E: Passing, F: Future<Output = Result<T, E>>>(call: impl Fn() 
     call().await
 }
 
+/// What became of a call that tells it when it is made again.
+async fn settle<T, F: Future<Output = Result<T, StoreError>>>(call: impl Fn() -> F) -> Result<T, StoreError> {
+    for _ in 1..ATTEMPTS {
+        match retry(&call).await {
+            Err(StoreError::OutcomeUnknown(_)) => {}
+            answer => return answer,
+        }
+    }
+    retry(&call).await
+}
+
 #[async_trait]
 impl Store for RetryingStore {
     async fn commit(&self, request: &Request) -> Result<Committed, CommitError> {
@@ -75,6 +86,18 @@ impl Store for RetryingStore {
 
     async fn settled(&self, request: &Request) -> Result<Option<Committed>, CommitError> {
         retry(|| self.inner.settled(request)).await
+    }
+
+    async fn begin_session(&self, session: &NewSession) -> Result<(), StoreError> {
+        settle(|| self.inner.begin_session(session)).await
+    }
+
+    async fn refresh_session(&self, refresh: &Refresh) -> Result<Refreshed, StoreError> {
+        settle(|| self.inner.refresh_session(refresh)).await
+    }
+
+    async fn end_session(&self, session: &SessionId) -> Result<(), StoreError> {
+        settle(|| self.inner.end_session(session)).await
     }
 
     async fn wait_for_events(&self) {
@@ -211,6 +234,10 @@ impl Store for RetryingStore {
 
     async fn agree_on_note(&self, name: &str, text: &str) -> Result<String, StoreError> {
         retry(|| self.inner.agree_on_note(name, text)).await
+    }
+
+    async fn replace_note(&self, name: &str, known: &str, text: &str) -> Result<bool, StoreError> {
+        retry(|| self.inner.replace_note(name, known, text)).await
     }
 
     async fn remove_old(&self, what: Removable, limit: usize) -> Result<usize, StoreError> {

@@ -50,10 +50,13 @@ impl ListId {
     }
 }
 
-/// Makes and checks tokens. All nodes share its key.
+/// Makes and checks tokens. Every node has every key of the others: while keys are rotated there are several.
 #[derive(Clone)]
 pub struct Signer {
+    /// Seals.
     keyed: Hmac<Sha256>,
+    /// Open too.
+    others: Vec<Hmac<Sha256>>,
 }
 
 impl std::fmt::Debug for Signer {
@@ -65,7 +68,14 @@ impl std::fmt::Debug for Signer {
 impl Signer {
     /// A signer with this key.
     pub fn new(key: &[u8; 32]) -> Self {
-        Self { keyed: Hmac::new_from_slice(key).expect("HMAC takes a key of any length") }
+        Self { keyed: keyed(key), others: Vec::new() }
+    }
+
+    /// The signer, which also opens what signers with this key seal.
+    #[must_use]
+    pub fn and_opens(mut self, key: &[u8; 32]) -> Self {
+        self.others.push(keyed(key));
+        self
     }
 
     /// The token that says `numbers` about `list`.
@@ -75,19 +85,20 @@ impl Signer {
         for number in numbers {
             put_number(&mut bytes, number);
         }
-        let tag = self.mac(list, &bytes).finalize().into_bytes();
+        let tag = mac(&self.keyed, list, &bytes).finalize().into_bytes();
         bytes.extend_from_slice(&tag[..TAG_BYTES]);
         BASE64.encode(bytes)
     }
 
-    /// The numbers of a token of `list`; none for anything that this key did not [`seal`](Self::seal) for it.
+    /// The numbers of a token of `list`; none for anything that none of the keys did [`seal`](Self::seal) for it.
     pub fn open<const N: usize>(&self, list: ListId, token: &str) -> Option<[u64; N]> {
         if token.len() > TOKEN_CHARS {
             return None;
         }
         let bytes = BASE64.decode(token).ok()?;
         let (mut payload, tag) = bytes.split_at_checked(bytes.len().checked_sub(TAG_BYTES)?)?;
-        self.mac(list, payload).verify_truncated_left(tag).ok()?;
+        let mut keys = std::iter::once(&self.keyed).chain(&self.others);
+        keys.find(|keyed| mac(keyed, list, payload).verify_truncated_left(tag).is_ok())?;
         let (VERSION, rest) = payload.split_first().map(|(v, rest)| (*v, rest))? else { return None };
         payload = rest;
         let mut numbers = [0; N];
@@ -96,13 +107,17 @@ impl Signer {
         }
         payload.is_empty().then_some(numbers)
     }
+}
 
-    fn mac(&self, list: ListId, payload: &[u8]) -> Hmac<Sha256> {
-        let mut mac = self.keyed.clone();
-        mac.update(&list.bytes());
-        mac.update(payload);
-        mac
-    }
+fn keyed(key: &[u8; 32]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes a key of any length")
+}
+
+fn mac(keyed: &Hmac<Sha256>, list: ListId, payload: &[u8]) -> Hmac<Sha256> {
+    let mut mac = keyed.clone();
+    mac.update(&list.bytes());
+    mac.update(payload);
+    mac
 }
 
 #[cfg(test)]
@@ -118,6 +133,21 @@ mod tests {
         assert_eq!(signer.open::<3>(ListId::Fresh(UserId(5)), &token), None);
         assert_eq!(signer.open::<2>(ListId::Home(UserId(5)), &token), None);
         assert_eq!(Signer::new(&[2; 32]).open::<3>(ListId::Home(UserId(5)), &token), None);
+    }
+
+    #[test]
+    fn while_keys_are_rotated_nodes_open_what_the_others_seal() {
+        let (old, new) = ([1; 32], [2; 32]);
+        let list = ListId::Home(UserId(5));
+        let before = Signer::new(&old);
+        let added = Signer::new(&old).and_opens(&new);
+        let first = Signer::new(&new).and_opens(&old);
+        let after = Signer::new(&new);
+        let opens = |by: &Signer, of: &Signer| by.open(list, &of.seal(list, [7])) == Some([7]);
+        for (one, other) in [(&before, &added), (&added, &first), (&first, &after)] {
+            assert!(opens(one, other) && opens(other, one));
+        }
+        assert!(!opens(&after, &added) && !opens(&before, &first), "what is not known is refused");
     }
 
     #[test]

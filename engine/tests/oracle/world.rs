@@ -16,6 +16,7 @@ use tributary_engine::ports::{Clock, Log, Shard, Store};
 use tributary_engine::recent::BYTES_PER_ENTRY;
 use tributary_engine::testkit::faulty::{Fault, Faults, FaultyShard};
 use tributary_engine::testkit::{HeldShard, Truth};
+use tributary_engine::timeline::Signer;
 use tributary_engine::work::{Checkpointer, Flush, Janitor, Relay};
 use tributary_engine::{CacheBytes, CommandError, Options, Parts, Roles};
 
@@ -101,7 +102,7 @@ impl World {
         let options = Options {
             roles: Roles { api: true, worker: true },
             cache: CacheBytes { ring, windows: caches, streams: caches, views: caches, posts: caches },
-            cursor_key: [7; 32],
+            signer: Signer::new(&[7; 32]),
             clock: manual,
         };
         let nodes = [

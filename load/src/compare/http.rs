@@ -51,10 +51,10 @@ pub fn measure(
     let listen = || serving.block_on(TcpListener::bind("127.0.0.1:0")).context("listening on a free port");
     let (listener, bare_listener) = (listen()?, listen()?);
     let addresses = [listener.local_addr()?, bare_listener.local_addr()?];
-    let (settings, key) = (Settings::new(config, |_| None), Keys::load(config)?.tokens);
+    let (settings, keys) = (Settings::new(config, |_| None), Keys::load(config)?.tokens);
     let served = engine.clone();
     let server =
-        serving.spawn(async move { serve(settings, served, String::new, &key, None, listener, stopped).await });
+        serving.spawn(async move { serve(settings, served, String::new, &keys, None, listener, stopped).await });
     let (tokens, bodies) = asking.block_on(warm(addresses[0], handles))?;
     let bare = serving.spawn(bare(bare_listener, bodies));
     let mut rates: [Vec<HttpArm>; 2] = Default::default();

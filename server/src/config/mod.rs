@@ -5,6 +5,7 @@
 //! the defaults; [`print`] shows the result with secrets hidden.
 
 mod error;
+mod key_file;
 mod keys;
 mod layers;
 mod network;
@@ -23,7 +24,7 @@ use tributary_engine::{CacheBytes, Roles};
 pub use error::{ConfigError, ConfigErrors, Origin};
 pub use layers::Sources;
 pub use network::Network;
-pub use signing::Keys;
+pub use signing::{Keys, TokenKey};
 pub use tuning::{ToldFlush, ToldHot, ToldTuning};
 
 /// Everything a node was told, checked. The relations between the settings hold.
@@ -148,7 +149,7 @@ impl std::fmt::Debug for ShardNode {
 pub struct Auth {
     /// Whether `/v1/auth/dev` gives a token to whoever asks.
     pub dev_login: bool,
-    /// Holds the key behind tokens and cursors; see [`Keys::load`].
+    /// Holds the keys behind tokens and cursors; see [`Keys::load`].
     pub signing_key_file: PathBuf,
     /// Life of an access token.
     pub access_ttl: Duration,

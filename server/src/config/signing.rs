@@ -1,138 +1,103 @@
-//! The key behind tokens and cursors: 32 random bytes in a file, made at first start; the same on all nodes.
+//! The keys behind tokens and cursors, out of those in the file that all nodes share ([`key_file`](super::key_file)).
 //! Each use has a key of its own, derived from it, so that what signs a cursor can never sign a token.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Write};
-use std::path::Path;
-
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
+use tributary_engine::timeline::Signer;
 
 use super::Config;
+use super::key_file::{self, SigningKey};
 
-/// A key for each use.
+/// A key for access tokens.
+#[derive(Clone)]
+pub enum TokenKey {
+    /// A secret for HS256.
+    Hs256([u8; 32]),
+    /// A private key for EdDSA.
+    EdDsa(ed25519_dalek::SigningKey),
+}
+
+/// The keys of a node.
 #[derive(Clone)]
 pub struct Keys {
-    /// Signs access tokens.
-    pub tokens: [u8; 32],
+    /// The first signs access tokens, each of them verifies some.
+    pub tokens: Vec<TokenKey>,
     /// Signs cursors and `fresh` tokens.
-    pub cursors: [u8; 32],
-    /// Tells whether two nodes have the same key, and nothing of the key.
-    pub fingerprint: String,
+    pub signer: Signer,
+    /// Tells which keys these are, and nothing of them: the first is the one that signs.
+    pub fingerprints: Vec<String>,
 }
 
 impl Keys {
-    /// The keys of this node. Where the signing key's file is missing, it is made, readable by its owner only.
+    /// The keys of this node. Where the file is missing, it is made with one.
     ///
     /// # Errors
     /// When the file cannot be read or made, or holds something else.
     pub fn load(config: &Config) -> Result<Self> {
         let path = &config.auth.signing_key_file;
-        let key = signing_key(path).with_context(|| format!("auth.signing_key_file: {}", path.display()))?;
-        let fingerprint = derive(&key, b"tributary fingerprint");
-        Ok(Self {
-            tokens: derive(&key, b"tributary access tokens"),
-            cursors: derive(&key, b"tributary cursors"),
-            fingerprint: URL_SAFE_NO_PAD.encode(&fingerprint[..16]),
-        })
+        let keys = key_file::read_or_make(path);
+        Ok(Self::of(&keys.with_context(|| format!("auth.signing_key_file: {}", path.display()))?))
     }
-}
 
-fn signing_key(path: &Path) -> Result<[u8; 32]> {
-    match fs::read_to_string(path) {
-        Ok(text) => decode(&text),
-        Err(error) if error.kind() == ErrorKind::NotFound => make(path),
-        Err(error) => Err(error).context("cannot be read"),
-    }
-}
-
-fn decode(text: &str) -> Result<[u8; 32]> {
-    match URL_SAFE_NO_PAD.decode(text.trim()).map(<[u8; 32]>::try_from) {
-        Ok(Ok(key)) => Ok(key),
-        _ => bail!("must hold 32 random bytes as base64url without padding; remove it, and a new one is made"),
-    }
-}
-
-/// Written beside its place and linked into it: whoever finds the file finds it whole, and of two processes that
-/// start together the second takes the key of the first.
-fn make(path: &Path) -> Result<[u8; 32]> {
-    let mut key = [0; 32];
-    getrandom::fill(&mut key).map_err(|error| anyhow::anyhow!("the system gave no random bytes: {error}"))?;
-    let folder = path.parent().context("names no file")?;
-    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let draft = path.with_extension(format!("{}.draft", std::process::id()));
-    write_private(&draft, &URL_SAFE_NO_PAD.encode(key)).context("cannot be made")?;
-    let linked = fs::hard_link(&draft, path);
-    fs::remove_file(&draft).context("its draft cannot be removed")?;
-    match linked {
-        Ok(()) => {
-            File::open(folder).and_then(|folder| folder.sync_all()).context("cannot be made durable")?;
-            Ok(key)
+    fn of(keys: &[SigningKey]) -> Self {
+        let mut cursors = keys.iter().map(|key| derive(key, b"tributary cursors"));
+        let signer = Signer::new(&cursors.next().expect("a file has a key at least"));
+        let fingerprint = |key: &SigningKey| URL_SAFE_NO_PAD.encode(&derive(key, b"tributary fingerprint")[..16]);
+        Self {
+            tokens: keys.iter().map(token_key).collect(),
+            signer: cursors.fold(signer, |signer, key| signer.and_opens(&key)),
+            fingerprints: keys.iter().map(fingerprint).collect(),
         }
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            decode(&fs::read_to_string(path).context("cannot be read")?)
-        }
-        Err(error) => Err(error).context("cannot be made"),
     }
 }
 
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    writeln!(file, "{text}")?;
-    file.sync_all()
+fn token_key(key: &SigningKey) -> TokenKey {
+    match key {
+        SigningKey::Random(_) => TokenKey::Hs256(derive(key, b"tributary access tokens")),
+        SigningKey::Ed25519(key) => TokenKey::EdDsa(key.clone()),
+    }
 }
 
-fn derive(key: &[u8; 32], label: &[u8]) -> [u8; 32] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
+fn derive(key: &SigningKey, label: &[u8]) -> [u8; 32] {
+    let secret = match key {
+        SigningKey::Random(bytes) => bytes,
+        SigningKey::Ed25519(key) => key.as_bytes(),
+    };
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes a key of any length");
     mac.update(label);
     mac.finalize().into_bytes().into()
 }
 
 #[cfg(test)]
 mod tests {
+    use tributary_engine::model::UserId;
+    use tributary_engine::timeline::ListId;
+
     use super::*;
 
     #[test]
-    fn a_missing_key_is_made_once_and_read_ever_after() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("deep/signing.key");
-        let made = signing_key(&path).expect("made");
-        assert_eq!(signing_key(&path).expect("read"), made);
-        assert_eq!(fs::read_dir(path.parent().expect("its folder")).expect("listed").count(), 1, "no draft stays");
-        assert_ne!(signing_key(&folder.path().join("other.key")).expect("made"), made);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_made_key_is_readable_by_its_owner_only() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("signing.key");
-        signing_key(&path).expect("made");
-        let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).expect("there").permissions());
-        assert_eq!(mode & 0o777, 0o600);
-    }
-
-    #[test]
-    fn a_file_that_holds_something_else_is_refused_and_kept() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("signing.key");
-        fs::write(&path, "hunter2\n").expect("written");
-        let error = signing_key(&path).expect_err("refused").to_string();
-        assert!(error.contains("32 random bytes"), "{error}");
-        assert!(!error.contains("hunter2"), "the secret stays secret");
-        assert_eq!(fs::read_to_string(&path).expect("kept"), "hunter2\n");
-    }
-
-    #[test]
     fn each_use_has_a_key_of_its_own() {
-        assert_ne!(derive(&[7; 32], b"a"), derive(&[7; 32], b"b"));
-        assert_ne!(derive(&[7; 32], b"a"), derive(&[8; 32], b"a"));
+        let key = SigningKey::Random([7; 32]);
+        assert_ne!(derive(&key, b"a"), derive(&key, b"b"));
+        assert_ne!(derive(&key, b"a"), derive(&SigningKey::Random([8; 32]), b"a"));
+    }
+
+    #[test]
+    fn the_first_key_signs_and_all_verify() {
+        let ed25519 = SigningKey::Ed25519(ed25519_dalek::SigningKey::from_bytes(&[8; 32]));
+        let (old, new) = (SigningKey::Random([7; 32]), ed25519);
+        let keys = |keys: &[&SigningKey]| Keys::of(&keys.iter().map(|key| (*key).clone()).collect::<Vec<_>>());
+        let (before, added, first) = (keys(&[&old]), keys(&[&old, &new]), keys(&[&new, &old]));
+        let list = ListId::Home(UserId(5));
+        let opens = |by: &Keys, of: &Keys| by.signer.open(list, &of.signer.seal(list, [7])) == Some([7]);
+        assert!(opens(&added, &before) && opens(&before, &added), "the new key does not sign yet");
+        assert!(opens(&first, &added) && opens(&added, &first) && !opens(&before, &first));
+        assert!(matches!(&added.tokens[..], [TokenKey::Hs256(_), TokenKey::EdDsa(_)]));
+        assert!(matches!(&first.tokens[..], [TokenKey::EdDsa(_), TokenKey::Hs256(_)]));
+        assert_eq!(before.fingerprints[..], added.fingerprints[..1]);
+        assert!(added.fingerprints.iter().rev().eq(&first.fingerprints));
     }
 }

@@ -7,6 +7,7 @@ use tributary_engine::Engine;
 use super::limits::{Limits, SharedRates};
 use super::settings::Settings;
 use super::tokens::Tokens;
+use crate::config::TokenKey;
 
 /// What every request of a process shares.
 pub struct App {
@@ -23,15 +24,15 @@ pub struct App {
 }
 
 impl App {
-    /// `token_key` is the same on all nodes; `rates`: what they share of the limits.
+    /// The first of `token_keys` signs; `rates`: what nodes share of the limits.
     pub fn new(
         settings: Settings,
         engine: Engine,
-        token_key: &[u8; 32],
+        token_keys: &[TokenKey],
         metrics: impl Fn() -> String + Send + Sync + 'static,
         rates: Option<Arc<dyn SharedRates>>,
     ) -> Self {
-        let tokens = Tokens::new(token_key, &settings);
+        let tokens = Tokens::new(token_keys, &settings);
         let limits = Limits::new(settings.requests_per_second, settings.posts_per_minute, rates);
         Self { engine, settings, tokens, limits, metrics: Box::new(metrics) }
     }

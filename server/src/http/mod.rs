@@ -13,6 +13,7 @@ mod layers;
 mod limits;
 mod patience;
 mod problem;
+mod refresh_token;
 mod request;
 mod respond;
 mod router;
@@ -27,21 +28,23 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tributary_engine::Engine;
 
+use crate::config::TokenKey;
+
 pub use limits::SharedRates;
 pub use settings::{Asset, Bounds, Settings};
 
 /// Serves on `listener` until `shutdown` turns true; then stops accepting, finishes what is in flight within
-/// its bounds, and returns. `token_key` is the same on all nodes; `rates`: what they share of the rate limits;
+/// its bounds, and returns. The first of `token_keys` signs; `rates`: what nodes share of the rate limits;
 /// `metrics` renders Prometheus text.
 pub async fn serve(
     settings: Settings,
     engine: Engine,
     metrics: impl Fn() -> String + Send + Sync + 'static,
-    token_key: &[u8; 32],
+    token_keys: &[TokenKey],
     rates: Option<Arc<dyn SharedRates>>,
     listener: TcpListener,
     shutdown: watch::Receiver<bool>,
 ) {
-    let app = Arc::new(app::App::new(settings, engine, token_key, metrics, rates));
+    let app = Arc::new(app::App::new(settings, engine, token_keys, metrics, rates));
     server::run(app, listener, shutdown).await;
 }

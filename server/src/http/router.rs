@@ -71,6 +71,8 @@ pub const ROUTES: &[(Method, &str, Door)] = routes! {
     GET    "/readyz"                      Probe    health::health;
     GET    "/metrics"                     Probe    health::metrics;
     POST   "/v1/auth/dev"                 Guest    auth::dev;
+    POST   "/v1/auth/refresh"             Guest    auth::refresh;
+    POST   "/v1/auth/logout"              Guest    auth::logout;
     GET    "/v1/me"                       User     users::me;
     GET    "/v1/users"                    User     users::by_handle;
     GET    "/v1/users/{id}"               User     users::by_id;

@@ -18,6 +18,8 @@ pub struct Settings {
     pub operators: Vec<Handle>,
     /// How long an access token is good for.
     pub access_ttl_s: u64,
+    /// How long a refresh token is good for.
+    pub refresh_ttl_s: u64,
     /// Follows a user may have; 0: no limit.
     pub follows: u64,
     /// Posts of one user in a minute; 0: no limit.
@@ -40,6 +42,7 @@ impl Settings {
             dev_login: config.auth.dev_login,
             operators: config.auth.operators.clone(),
             access_ttl_s: config.auth.access_ttl.as_secs(),
+            refresh_ttl_s: config.auth.refresh_ttl.as_secs(),
             follows: config.limits.follows,
             posts_per_minute: config.limits.posts_per_minute,
             requests_per_second: config.limits.requests_per_second,

@@ -1,8 +1,10 @@
-//! Access tokens: JWTs signed with HMAC-SHA-256 under a key that all nodes share. A token that was verified
-//! once is remembered by its digest until it expires; the memory is bounded (law 9).
+//! Access tokens: JWTs, signed by HS256 or EdDSA with the first key of those that all nodes share. A token names its
+//! key, so whatever any of the keys signed is good until it expires. A token that was verified once is remembered by
+//! its digest until then; the memory is bounded (law 9).
 
 use std::time::Duration;
 
+use ed25519_dalek::pkcs8::EncodePrivateKey;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use moka::sync::Cache;
@@ -12,6 +14,7 @@ use tributary_engine::model::{Handle, UserId};
 use tributary_engine::ports::Clock;
 
 use super::settings::Settings;
+use crate::config::TokenKey;
 
 const ISSUER: &str = "tributary";
 /// Tokens that are remembered at the most.
@@ -47,32 +50,52 @@ struct Claims {
     iss: String,
 }
 
-/// Makes and verifies access tokens.
-pub struct Tokens {
+/// A key, and what its tokens look like.
+struct Key {
+    header: Header,
     signing: EncodingKey,
     verifying: DecodingKey,
     validation: Validation,
-    header: Header,
+}
+
+impl Key {
+    fn new(key: &TokenKey) -> Self {
+        let (algorithm, signing, verifying, named) = match key {
+            TokenKey::Hs256(key) => {
+                (Algorithm::HS256, EncodingKey::from_secret(key), DecodingKey::from_secret(key), *key)
+            }
+            TokenKey::EdDsa(key) => {
+                let public = key.verifying_key().to_bytes();
+                let private = key.to_pkcs8_der().expect("a key of Ed25519 is of a fixed form");
+                let signing = EncodingKey::from_ed_der(private.as_bytes());
+                (Algorithm::EdDSA, signing, DecodingKey::from_ed_der(&public), public)
+            }
+        };
+        let mut header = Header::new(algorithm);
+        header.kid = Some(Sha256::digest(named)[..4].iter().map(|byte| format!("{byte:02x}")).collect());
+        // Its own algorithm and no other: a token cannot choose how it is verified.
+        let mut validation = Validation::new(algorithm);
+        validation.leeway = 0;
+        validation.set_issuer(&[ISSUER]);
+        validation.set_required_spec_claims(&["exp", "iss", "sub"]);
+        Self { header, signing, verifying, validation }
+    }
+}
+
+/// Makes and verifies access tokens.
+pub struct Tokens {
+    /// The first signs; there is one at least.
+    keys: Vec<Key>,
     ttl_s: u64,
     operators: Vec<Handle>,
     verified: Cache<[u8; 32], (Caller, u64)>,
 }
 
 impl Tokens {
-    /// With the key that signs tokens on all nodes.
-    pub fn new(key: &[u8; 32], settings: &Settings) -> Self {
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.leeway = 0;
-        validation.set_issuer(&[ISSUER]);
-        validation.set_required_spec_claims(&["exp", "iss", "sub"]);
-        let mut header = Header::new(Algorithm::HS256);
-        let digest = Sha256::digest(key);
-        header.kid = Some(digest[..4].iter().map(|byte| format!("{byte:02x}")).collect());
+    /// With the keys of the nodes, at least one. The first signs.
+    pub fn new(keys: &[TokenKey], settings: &Settings) -> Self {
         Self {
-            signing: EncodingKey::from_secret(key),
-            verifying: DecodingKey::from_secret(key),
-            validation,
-            header,
+            keys: keys.iter().map(Key::new).collect(),
             ttl_s: settings.access_ttl_s,
             operators: settings.operators.clone(),
             verified: Cache::builder()
@@ -98,7 +121,8 @@ impl Tokens {
             exp: now + self.ttl_s,
             iss: ISSUER.to_owned(),
         };
-        jsonwebtoken::encode(&self.header, &claims, &self.signing).expect("the claims are JSON and the key signs HS256")
+        let Key { header, signing, .. } = self.keys.first().expect("there is a key at least");
+        jsonwebtoken::encode(header, &claims, signing).expect("the claims are JSON and the key is of its algorithm")
     }
 
     /// Whose token it is.
@@ -110,13 +134,13 @@ impl Tokens {
         if let Some((caller, exp)) = self.verified.get(&digest) {
             return if now_s() < exp { Ok(caller) } else { Err(TokenError::Expired) };
         }
-        let token = jsonwebtoken::decode::<Claims>(token, &self.verifying, &self.validation).map_err(|error| {
+        // A token that names no key is none of ours: each of our keys has a name.
+        let named = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Invalid)?.kid;
+        let key = self.keys.iter().find(|key| key.header.kid == named).ok_or(TokenError::Invalid)?;
+        let token = jsonwebtoken::decode::<Claims>(token, &key.verifying, &key.validation).map_err(|error| {
             if matches!(error.kind(), ErrorKind::ExpiredSignature) { TokenError::Expired } else { TokenError::Invalid }
         })?;
         let claims = token.claims;
-        if token.header.kid != self.header.kid {
-            return Err(TokenError::Invalid);
-        }
         let caller = Caller {
             id: claims.sub.parse().map_err(|()| TokenError::Invalid)?,
             operator: claims.operator || self.operators.contains(&claims.handle),
@@ -136,11 +160,16 @@ mod tests {
     use crate::http::settings::Bounds;
 
     fn tokens(key: u8, access_ttl_s: u64, operators: &[&str]) -> Tokens {
+        tokens_with(&[TokenKey::Hs256([key; 32])], access_ttl_s, operators)
+    }
+
+    fn tokens_with(keys: &[TokenKey], access_ttl_s: u64, operators: &[&str]) -> Tokens {
         let settings = Settings {
             api: true,
             dev_login: true,
             operators: operators.iter().map(|handle| handle.parse().unwrap()).collect(),
             access_ttl_s,
+            refresh_ttl_s: access_ttl_s,
             follows: 0,
             posts_per_minute: 0,
             requests_per_second: 0,
@@ -148,7 +177,7 @@ mod tests {
             pages: |_| None,
             bounds: Bounds::default(),
         };
-        Tokens::new(&[key; 32], &settings)
+        Tokens::new(keys, &settings)
     }
 
     fn signed(header: &Header, claims: &serde_json::Value) -> Result<Caller, TokenError> {
@@ -183,12 +212,12 @@ mod tests {
         assert_eq!(tokens(2, 900, &[]).verify(&token), Err(TokenError::Invalid));
         let mut old = claims();
         old["exp"] = (now_s() - 1).into();
-        assert_eq!(signed(&tokens(1, 1, &[]).header, &old), Err(TokenError::Expired));
+        assert_eq!(signed(&tokens(1, 1, &[]).keys[0].header, &old), Err(TokenError::Expired));
     }
 
     #[test]
     fn only_exactly_our_tokens_are_accepted() {
-        let header = tokens(1, 900, &[]).header;
+        let header = tokens(1, 900, &[]).keys.remove(0).header;
         assert!(signed(&header, &claims()).is_ok());
         assert_eq!(signed(&Header::new(Algorithm::HS256), &claims()), Err(TokenError::Invalid), "no kid");
         assert_eq!(signed(&Header { alg: Algorithm::HS512, ..header.clone() }, &claims()), Err(TokenError::Invalid));
@@ -203,6 +232,41 @@ mod tests {
             missing.as_object_mut().unwrap().remove(name);
             assert_eq!(signed(&header, &missing), Err(TokenError::Invalid), "{name}");
         }
+    }
+
+    #[test]
+    fn tokens_of_every_key_are_good_and_those_of_a_removed_one_are_not() {
+        let hs256 = TokenKey::Hs256([1; 32]);
+        let ed_dsa = |seed| TokenKey::EdDsa(ed25519_dalek::SigningKey::from_bytes(&[seed; 32]));
+        let ann: Handle = "ann".parse().unwrap();
+        let good = Ok(Caller { id: UserId(7), operator: true });
+        for [old, new] in [[hs256.clone(), ed_dsa(2)], [ed_dsa(2), ed_dsa(3)], [ed_dsa(3), hs256]] {
+            let with =
+                |keys: &[&TokenKey]| tokens_with(&keys.iter().map(|key| (*key).clone()).collect::<Vec<_>>(), 900, &[]);
+            let (before, added, first, after) =
+                (with(&[&old]), with(&[&old, &new]), with(&[&new, &old]), with(&[&new]));
+            for (one, other) in [(&before, &added), (&added, &first), (&first, &after)] {
+                assert_eq!(one.verify(&other.issue(UserId(7), &ann, true)), good);
+                assert_eq!(other.verify(&one.issue(UserId(7), &ann, true)), good);
+            }
+            assert_eq!(after.verify(&added.issue(UserId(7), &ann, true)), Err(TokenError::Invalid));
+            assert_eq!(before.verify(&first.issue(UserId(7), &ann, true)), Err(TokenError::Invalid));
+        }
+    }
+
+    #[test]
+    fn a_token_cannot_choose_how_it_is_verified() {
+        let key = ed25519_dalek::SigningKey::from_bytes(&[2; 32]);
+        let public = key.verifying_key().to_bytes();
+        let tokens = tokens_with(&[TokenKey::EdDsa(key), TokenKey::Hs256([1; 32])], 900, &[]);
+        let named = |place: usize| tokens.keys[place].header.kid.clone();
+        // The public key is no secret: as one of HS256 it must open nothing.
+        let header = Header { alg: Algorithm::HS256, kid: named(0), ..Header::default() };
+        let forged = jsonwebtoken::encode(&header, &claims(), &EncodingKey::from_secret(&public)).unwrap();
+        assert_eq!(tokens.verify(&forged), Err(TokenError::Invalid));
+        let header = Header { alg: Algorithm::EdDSA, kid: named(1), ..Header::default() };
+        let forged = jsonwebtoken::encode(&header, &claims(), &tokens.keys[0].signing).unwrap();
+        assert_eq!(tokens.verify(&forged), Err(TokenError::Invalid), "another key than it names");
     }
 
     #[test]

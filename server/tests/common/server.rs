@@ -11,7 +11,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tributary_engine::embedded::{EmbeddedLog, EmbeddedStore, ProcessShard};
 use tributary_engine::ports::Clock;
+use tributary_engine::timeline::Signer;
 use tributary_engine::{CacheBytes, Engine, Options, Ports, Roles};
+use tributary_server::config::TokenKey;
 use tributary_server::http::{Bounds, Settings};
 use tributary_server::telemetry::MetricsHandle;
 
@@ -36,6 +38,7 @@ pub fn settings() -> Settings {
         dev_login: true,
         operators: vec!["root".parse().unwrap()],
         access_ttl_s: 900,
+        refresh_ttl_s: 86_400,
         follows: 10_000,
         posts_per_minute: 0,
         requests_per_second: 0,
@@ -61,7 +64,7 @@ pub fn ports(folder: &Path) -> Ports {
 pub async fn engine(ports: Ports) -> Engine {
     let cache = CacheBytes { ring: 1 << 20, windows: 8 << 20, streams: 8 << 20, views: 8 << 20, posts: 8 << 20 };
     let roles = Roles { api: true, worker: true };
-    let options = Options { roles, cache, cursor_key: [9; 32], clock: Clock::System };
+    let options = Options { roles, cache, signer: Signer::new(&[9; 32]), clock: Clock::System };
     Engine::start(ports, options).await.unwrap()
 }
 
@@ -96,7 +99,7 @@ impl Server {
                 settings,
                 served,
                 move || handle.render(),
-                &TOKEN_KEY,
+                &[TokenKey::Hs256(TOKEN_KEY)],
                 None,
                 listener,
                 stopped,

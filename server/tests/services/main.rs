@@ -1,5 +1,5 @@
 //! What operators meet over real services: a node that cannot start says why in one line, names the setting, and does
-//! not hang; and their commands for dead letters and for the map of slots.
+//! not hang; and their commands for dead letters and for the map of slots; sessions and keys of several nodes.
 //!
 //! Runs where the environment names services (`compose/native.py run`, `./taskw test:e2e`), and is skipped elsewhere.
 
@@ -11,3 +11,4 @@ mod common;
 mod bad_input;
 mod operators;
 mod place;
+mod sessions;

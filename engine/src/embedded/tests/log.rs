@@ -68,7 +68,7 @@ async fn a_follower_below_what_is_kept_is_told_so() {
         w.post(ann, "x").await;
     }
     publish(&w, &log).await;
-    let what = Removable { keys_before: Millis(0), events_to: Position(2) };
+    let what = Removable { keys_before: Millis(0), events_to: Position(2), sessions_before: Millis(0) };
     assert_eq!(w.store.remove_old(what, 9).await, Ok(2));
     let trimmed = LogError::Trimmed { oldest: Position(2) };
     assert_eq!(early.next().await, Err(trimmed.clone()));

@@ -90,7 +90,7 @@ async fn the_janitor_takes_expired_keys_and_published_events_but_never_unpublish
     for _ in 0..5 {
         w.post(ann, "x").await;
     }
-    let what = Removable { keys_before: Millis(0), events_to: Position(4) };
+    let what = Removable { keys_before: Millis(0), events_to: Position(4), sessions_before: Millis(0) };
     assert_eq!(w.store.remove_old(what, 100).await, Ok(0), "nothing is published yet");
     w.store.mark_published(Position(5)).await.unwrap();
     assert_eq!(w.store.remove_old(what, 3).await, Ok(3));
@@ -102,7 +102,7 @@ async fn the_janitor_takes_expired_keys_and_published_events_but_never_unpublish
     w.pass_ms(IDEMPOTENCY_TTL.as_millis() as u64);
     w.store.commit(&request).await.unwrap();
     let keys_before = Millis(w.time.load(Ordering::Relaxed));
-    let what = Removable { keys_before, events_to: Position::ZERO };
+    let what = Removable { keys_before, events_to: Position::ZERO, sessions_before: Millis(0) };
     assert_eq!(w.store.remove_old(what, 100).await, Ok(5));
     assert!(w.store.commit(&request).await.unwrap().replayed);
     assert_eq!(w.store.last_position().await, Ok(Position(6)));

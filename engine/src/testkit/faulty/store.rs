@@ -9,8 +9,8 @@ use bytes::Bytes;
 
 use super::{Fault, Faults};
 use crate::model::{
-    AuthorState, Committed, Costs, Epoch, Event, FollowView, Handle, LoggedEvent, Measured, Millis, Position, Post,
-    PostId, Request, SlotRange, Tuning, User, UserId,
+    AuthorState, Committed, Costs, Epoch, Event, FollowView, Handle, LoggedEvent, Measured, Millis, NewSession,
+    Position, Post, PostId, Refresh, Refreshed, Request, SessionId, SlotRange, Tuning, User, UserId,
 };
 use crate::ports::{
     CommitError, Followers, ImportedPost, ImportedUser, ListedTuning, Removable, Store, StoreError, UserList,
@@ -34,21 +34,41 @@ impl FaultyStore {
         }
         Ok(())
     }
-}
 
-#[async_trait]
-impl Store for FaultyStore {
-    async fn commit(&self, request: &Request) -> Result<Committed, CommitError> {
+    /// A commit that may be lost, or only its reply.
+    async fn committed<T, E: From<StoreError>, F: Future<Output = Result<T, E>>>(
+        &self,
+        commit: impl FnOnce() -> F,
+    ) -> Result<T, E> {
         self.available()?;
         let unknown = || StoreError::OutcomeUnknown("an injected fault".into());
         if self.faults.strikes(Fault::CommitLost) {
             return Err(unknown().into());
         }
-        let committed = self.inner.commit(request).await?;
+        let committed = commit().await?;
         if self.faults.strikes(Fault::CommitReplyLost) {
             return Err(unknown().into());
         }
         Ok(committed)
+    }
+}
+
+#[async_trait]
+impl Store for FaultyStore {
+    async fn commit(&self, request: &Request) -> Result<Committed, CommitError> {
+        self.committed(|| self.inner.commit(request)).await
+    }
+
+    async fn begin_session(&self, session: &NewSession) -> Result<(), StoreError> {
+        self.committed(|| self.inner.begin_session(session)).await
+    }
+
+    async fn refresh_session(&self, refresh: &Refresh) -> Result<Refreshed, StoreError> {
+        self.committed(|| self.inner.refresh_session(refresh)).await
+    }
+
+    async fn end_session(&self, session: &SessionId) -> Result<(), StoreError> {
+        self.committed(|| self.inner.end_session(session)).await
     }
 
     async fn wait_for_events(&self) {
@@ -221,6 +241,11 @@ impl Store for FaultyStore {
     async fn agree_on_note(&self, name: &str, text: &str) -> Result<String, StoreError> {
         self.available()?;
         self.inner.agree_on_note(name, text).await
+    }
+
+    async fn replace_note(&self, name: &str, known: &str, text: &str) -> Result<bool, StoreError> {
+        self.available()?;
+        self.inner.replace_note(name, known, text).await
     }
 
     async fn remove_old(&self, what: Removable, limit: usize) -> Result<usize, StoreError> {

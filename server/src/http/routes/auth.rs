@@ -1,10 +1,15 @@
-//! Signing in. For now only the login of developers, who are whoever they say they are.
+//! Signing in and out. A sign-in begins a session: each refresh token of it is good once. The login of developers lets
+//! in whoever they say they are.
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use tributary_engine::model::{Handle, User};
+use tributary_engine::Renewal;
+use tributary_engine::model::{Handle, Millis, NewSession, Refresh, User};
+use tributary_engine::ports::Clock;
 
+use crate::http::app::App;
 use crate::http::problem::Fault;
+use crate::http::refresh_token::RefreshToken;
 use crate::http::request;
 use crate::http::respond::{self, Answer, UserBody};
 use crate::http::router::Call;
@@ -17,10 +22,16 @@ struct DevLogin {
     operator: bool,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Held {
+    refresh_token: String,
+}
+
 #[derive(Serialize)]
 struct TokensBody<'a> {
     access_token: String,
-    refresh_token: Option<String>,
+    refresh_token: String,
     token_type: &'static str,
     expires_in: u64,
     user: UserBody<'a>,
@@ -35,12 +46,56 @@ pub async fn dev(call: Call) -> Result<Answer, Fault> {
     let handle: Handle =
         login.handle.parse().map_err(|()| Fault::rule("bad_handle", "a handle is 1 to 30 of [a-z0-9_]"))?;
     let user: User = call.app.engine.make_user(&handle, handle.as_str()).await?;
+    signed_in(&call.app, &user, login.operator).await
+}
+
+/// Answers a sign-in, however it was made: a session begins.
+pub async fn signed_in(app: &App, user: &User, operator: bool) -> Result<Answer, Fault> {
+    let token = RefreshToken::begin(user.card.id)?;
+    let session = NewSession { id: token.session(), token: token.digest(), operator, expires_at: end(app) };
+    app.engine.sessions().begin(&session).await?;
+    Ok(tokens(app, user, operator, &token))
+}
+
+/// `POST /v1/auth/refresh`
+pub async fn refresh(call: Call) -> Result<Answer, Fault> {
+    let invalid = || Fault::unauthorized("refresh_token_invalid", "the refresh token is not valid: sign in again");
+    let held: Held = request::json(&call.parts, &call.body)?;
+    let spent = RefreshToken::parse(&held.refresh_token).ok_or_else(invalid)?;
+    let next = spent.next()?;
+    let (id, expires_at) = (spent.session(), end(&call.app));
+    let refresh = Refresh { id, spent: spent.digest(), next: next.digest(), expires_at };
+    match call.app.engine.sessions().refresh(&refresh).await? {
+        Renewal::Renewed { user, operator } => Ok(tokens(&call.app, &user, operator, &next)),
+        Renewal::Reused => Err(Fault::unauthorized(
+            "refresh_token_reused",
+            "the refresh token was used before: its session is ended, sign in again",
+        )),
+        Renewal::Unknown => Err(invalid()),
+    }
+}
+
+/// `POST /v1/auth/logout`. Nothing is told of a token that is not known.
+pub async fn logout(call: Call) -> Result<Answer, Fault> {
+    let held: Held = request::json(&call.parts, &call.body)?;
+    if let Some(token) = RefreshToken::parse(&held.refresh_token) {
+        call.app.engine.sessions().end(&token.session()).await?;
+    }
+    Ok(respond::nothing())
+}
+
+/// When a refresh token made now ends. Each has the whole time: who comes often enough stays signed in.
+fn end(app: &App) -> Millis {
+    Millis(Clock::System.now().0.saturating_add(app.settings.refresh_ttl_s.saturating_mul(1_000)))
+}
+
+fn tokens(app: &App, user: &User, operator: bool, token: &RefreshToken) -> Answer {
     let tokens = TokensBody {
-        access_token: call.app.tokens.issue(user.card.id, &handle, login.operator),
-        refresh_token: None,
+        access_token: app.tokens.issue(user.card.id, &user.card.handle, operator),
+        refresh_token: token.text(),
         token_type: "Bearer",
-        expires_in: call.app.tokens.ttl_s(),
-        user: UserBody::from(&user),
+        expires_in: app.tokens.ttl_s(),
+        user: UserBody::from(user),
     };
-    Ok(respond::json(StatusCode::OK, &tokens))
+    respond::json(StatusCode::OK, &tokens)
 }

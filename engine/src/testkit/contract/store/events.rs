@@ -179,7 +179,7 @@ pub(super) async fn a_history_keeps_its_epoch_before_its_own_witnesses_only(stor
     assert_ne!(world.store.epoch(Some(&other)).await, Ok(renewed));
     // What the janitor has taken away was there.
     world.store.mark_published(Position(5)).await.expect("the store marks");
-    let what = Removable { keys_before: Millis(0), events_to: Position(4) };
+    let what = Removable { keys_before: Millis(0), events_to: Position(4), sessions_before: Millis(0) };
     world.store.remove_old(what, 100).await.expect("the store removes");
     let epoch = world.store.epoch(None).await.expect("the store has an epoch");
     let removed = LoggedEvent { epoch, ..events[2].clone() };

@@ -1,5 +1,5 @@
 //! The laws of a store: rules of the commands, idempotency, events, stamps, lists and posts against the pull truth,
-//! channels and tuning, read tables, upkeep, import.
+//! channels and tuning, sessions, read tables, upkeep, import.
 
 mod channels;
 mod commands;
@@ -7,6 +7,7 @@ mod events;
 mod idempotency;
 mod import;
 mod random;
+mod sessions;
 mod stamps;
 mod together;
 mod upkeep;
@@ -18,6 +19,7 @@ use super::laws;
 use crate::ports::Store;
 
 pub use random::{matches_truth, outlives_restarts};
+pub use sessions::each_token_is_good_once_and_gives_the_next;
 
 /// Holds a store against every law of the port. `make` gives fresh, empty stores.
 ///
@@ -68,9 +70,19 @@ pub async fn run(make: impl AsyncFn() -> Arc<dyn Store>) {
         channels::measured_costs_are_added_up_by_all_and_known_to_later_posts,
         channels::by_cost_the_rate_of_posts_decides_once_costs_are_known,
         channels::a_post_keeps_its_channel_and_pull_authors_are_listed,
+        sessions::each_token_is_good_once_and_gives_the_next,
+        sessions::a_token_that_comes_again_ends_its_session_and_no_other,
+        sessions::what_is_not_known_is_not_refreshed,
+        sessions::an_ended_session_is_over,
+        sessions::the_same_call_again_tells_what_became_of_the_first,
+        sessions::of_many_who_spend_one_token_one_gets_its_next,
+        sessions::a_user_has_a_bounded_number_of_sessions,
+        sessions::the_bound_of_sessions_holds_for_many_at_once,
+        sessions::sessions_that_have_ended_are_removed_and_others_kept,
         upkeep::checkpoints_are_kept_as_saved,
         upkeep::notes_are_kept_by_name,
         upkeep::those_who_ask_together_agree_on_one_note,
+        upkeep::a_note_is_replaced_by_those_who_know_it,
         upkeep::old_keys_are_removed_and_young_ones_kept,
         upkeep::old_events_are_removed_and_the_rest_told,
         import::an_import_is_right_and_a_new_epoch,

@@ -50,10 +50,37 @@ pub(super) async fn those_who_ask_together_agree_on_one_note(store: Arc<dyn Stor
     assert_eq!(store.agree_on_note("told", "two").await, Ok("one".into()));
 }
 
+pub(super) async fn a_note_is_replaced_by_those_who_know_it(store: Arc<dyn Store>) {
+    let replace = async |known: &str, text: &str| store.replace_note("keys", known, text).await;
+    assert_eq!(replace("", "one").await, Ok(false), "there is none");
+    assert_eq!(store.note("keys").await, Ok(None));
+    store.set_note("keys", "one").await.expect("the store notes");
+    store.set_note("other", "one").await.expect("the store notes");
+    assert_eq!(replace("two", "three").await, Ok(false));
+    assert_eq!(replace("one", "two").await, Ok(true));
+    assert_eq!(store.note("keys").await, Ok(Some("two".into())));
+    assert_eq!(store.note("other").await, Ok(Some("one".into())));
+    for round in 0..20 {
+        let asked = (0..8).map(|who| {
+            let store = store.clone();
+            let known = if round == 0 { "two".to_owned() } else { format!("after {round}") };
+            tokio::spawn(async move {
+                let replaced = store.replace_note("keys", &known, &format!("{round} by {who}")).await;
+                replaced.expect("the store replaces").then_some(who)
+            })
+        });
+        let told: Vec<_> = join_all(asked).await.into_iter().filter_map(|told| told.expect("it ends")).collect();
+        assert_eq!(told.len(), 1, "one of those who know the same replaces it");
+        assert_eq!(store.note("keys").await, Ok(Some(format!("{round} by {}", told[0]))));
+        store.set_note("keys", &format!("after {}", round + 1)).await.expect("the store notes");
+    }
+}
+
 async fn remove(world: &World, keys_before: Millis, events_to: Position) -> usize {
     let mut removed = 0;
     loop {
-        let count = world.store.remove_old(Removable { keys_before, events_to }, 3).await.expect("the store removes");
+        let what = Removable { keys_before, events_to, sessions_before: Millis(0) };
+        let count = world.store.remove_old(what, 3).await.expect("the store removes");
         assert!(count <= 3);
         if count == 0 {
             return removed;
