@@ -1,5 +1,5 @@
 //! The tables of the file. Ids are keys as plain `u64`; rows are coded in [`codec`](super::codec).
-//! A change of any of them, or of a row's code, is a new [`SCHEMA`].
+//! A change of any of them, or of a row's code, is a new [`SCHEMA`]. One more is not: it is made where it is missing.
 
 use redb::TableDefinition;
 
@@ -28,6 +28,8 @@ pub(super) const META_FLOOR: &str = "floor";
 pub(super) const USERS: TableDefinition<u64, &[u8]> = TableDefinition::new("users");
 /// Handle to user.
 pub(super) const HANDLES: TableDefinition<&str, u64> = TableDefinition::new("handles");
+/// Provider and subject of an identity to the user whose it is.
+pub(super) const SUBJECTS: TableDefinition<(&str, &str), u64> = TableDefinition::new("subjects");
 /// Logical shard to the last post id made in it: ids of two authors of one shard must differ.
 pub(super) const LAST_IDS: TableDefinition<u16, u64> = TableDefinition::new("last_ids");
 
