@@ -20,6 +20,8 @@ pub struct Keys {
     pub tokens: [u8; 32],
     /// Signs cursors and `fresh` tokens.
     pub cursors: [u8; 32],
+    /// Signs what is remembered while somebody is away at a sign-in provider.
+    pub sign_in: [u8; 32],
     /// Tells whether two nodes have the same key, and nothing of the key.
     pub fingerprint: String,
 }
@@ -36,6 +38,7 @@ impl Keys {
         Ok(Self {
             tokens: derive(&key, b"tributary access tokens"),
             cursors: derive(&key, b"tributary cursors"),
+            sign_in: derive(&key, b"tributary sign-in"),
             fingerprint: URL_SAFE_NO_PAD.encode(&fingerprint[..16]),
         })
     }

@@ -19,6 +19,7 @@ mod router;
 mod routes;
 mod server;
 mod settings;
+mod signin;
 mod tokens;
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use tributary_engine::Engine;
 
 pub use limits::SharedRates;
 pub use settings::{Asset, Bounds, Settings};
+pub use signin::SignIn;
 
 /// Serves on `listener` until `shutdown` turns true; then stops accepting, finishes what is in flight within
 /// its bounds, and returns. `token_key` is the same on all nodes; `rates`: what they share of the rate limits;

@@ -34,6 +34,7 @@ pub fn settings() -> Settings {
     Settings {
         api: true,
         dev_login: true,
+        sign_in: Arc::default(),
         operators: vec!["root".parse().unwrap()],
         access_ttl_s: 900,
         follows: 10_000,
