@@ -33,7 +33,7 @@ pub const SECRET: &str = "the-client-secret";
 pub enum Trouble {
     /// None ever comes.
     Stalls,
-    /// It never seems to end.
+    /// It is right, and far too long.
     Huge,
     /// A status without sense.
     Fails,
@@ -230,52 +230,67 @@ async fn answer(state: &Mutex<State>, request: Request<Incoming>) -> Response<Fu
     };
     match trouble {
         Some(Trouble::Stalls) => std::future::pending().await,
-        Some(Trouble::Huge) => return json_answer(200, &json!({"padding": "x".repeat(4 << 20)})),
-        Some(Trouble::Fails) => return json_answer(500, &json!({"error": "boom"})),
+        Some(Trouble::Fails) => json_answer(500, &json!({"error": "boom"})),
         Some(Trouble::Redirects) => {
             let elsewhere = Response::builder().status(302).header("location", "/elsewhere");
-            return elsewhere.body(Full::default()).unwrap();
+            elsewhere.body(Full::default()).unwrap()
         }
-        Some(Trouble::Garbage) => return json_answer(200, &json!("no object")),
-        None => {}
-    }
-    let mut state = state.lock().unwrap();
-    let bearer = header("authorization").and_then(|value| value.strip_prefix("Bearer ").map(str::to_owned));
-    match path.as_str() {
-        "/.well-known/openid-configuration" => json_answer(200, &state.discovery()),
-        "/jwks" => json_answer(200, &json!({"keys": [state.key.jwk()]})),
-        "/token" => {
-            let basic =
-                header("authorization") == Some(format!("Basic {}", STANDARD.encode(format!("{CLIENT}:{SECRET}"))));
-            match state.redeem(&form).filter(|_| basic) {
-                Some(grant) => {
-                    let (access, id) = state.tokens_of(&grant);
-                    json_answer(200, &json!({"access_token": access, "token_type": "Bearer", "id_token": id}))
-                }
-                None => json_answer(400, &json!({"error": "invalid_grant", "error_description": "secret words"})),
-            }
+        Some(Trouble::Garbage) => json_answer(200, &json!("no object")),
+        Some(Trouble::Huge) => {
+            let (status, mut value) = state.lock().unwrap().answer(&path, &form, header);
+            value["padding"] = "x".repeat(4 << 20).into();
+            json_answer(status, &value)
         }
-        "/login/oauth/access_token" => {
-            assert_eq!(header("accept").as_deref(), Some("application/json"));
-            let known = form.get("client_id").is_some_and(|id| id == CLIENT);
-            match state.redeem(&form).filter(|_| known && form.get("client_secret").is_some_and(|it| it == SECRET)) {
-                Some(grant) => {
-                    let access = state.access_token(&grant);
-                    json_answer(200, &json!({"access_token": access, "token_type": "bearer", "scope": ""}))
-                }
-                None => json_answer(200, &json!({"error": "bad_verification_code"})),
-            }
+        None => {
+            let (status, value) = state.lock().unwrap().answer(&path, &form, header);
+            json_answer(status, &value)
         }
-        "/userinfo" | "/api/v3/user" => match bearer.and_then(|token| state.tokens.get(&token).cloned()) {
-            Some(_) if header("user-agent").is_none() => json_answer(403, &json!({})),
-            Some(claims) => json_answer(200, &claims),
-            None => json_answer(401, &json!({})),
-        },
-        _ => json_answer(404, &json!({})),
     }
 }
 
 impl State {
+    /// What it says, and with which status.
+    fn answer(
+        &mut self,
+        path: &str,
+        form: &HashMap<String, String>,
+        header: impl Fn(&str) -> Option<String>,
+    ) -> (u16, Value) {
+        let bearer = header("authorization").and_then(|value| value.strip_prefix("Bearer ").map(str::to_owned));
+        match path {
+            "/.well-known/openid-configuration" => (200, self.discovery()),
+            "/jwks" => (200, json!({"keys": [self.key.jwk()]})),
+            "/token" => {
+                let basic =
+                    header("authorization") == Some(format!("Basic {}", STANDARD.encode(format!("{CLIENT}:{SECRET}"))));
+                match self.redeem(form).filter(|_| basic) {
+                    Some(grant) => {
+                        let (access, id) = self.tokens_of(&grant);
+                        (200, json!({"access_token": access, "token_type": "Bearer", "id_token": id}))
+                    }
+                    None => (400, json!({"error": "invalid_grant", "error_description": "secret words"})),
+                }
+            }
+            "/login/oauth/access_token" => {
+                assert_eq!(header("accept").as_deref(), Some("application/json"));
+                let known = form.get("client_id").is_some_and(|id| id == CLIENT);
+                match self.redeem(form).filter(|_| known && form.get("client_secret").is_some_and(|it| it == SECRET)) {
+                    Some(grant) => {
+                        let access = self.access_token(&grant);
+                        (200, json!({"access_token": access, "token_type": "bearer", "scope": ""}))
+                    }
+                    None => (200, json!({"error": "bad_verification_code"})),
+                }
+            }
+            "/userinfo" | "/api/v3/user" => match bearer.and_then(|token| self.tokens.get(&token).cloned()) {
+                Some(_) if header("user-agent").is_none() => (403, json!({})),
+                Some(claims) => (200, claims),
+                None => (401, json!({})),
+            },
+            _ => (404, json!({})),
+        }
+    }
+
     fn discovery(&self) -> Value {
         let issuer = &self.issuer;
         let mut said = json!({

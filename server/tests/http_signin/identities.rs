@@ -10,14 +10,13 @@ use crate::{sign_in, start, user, with_providers};
 #[tokio::test]
 async fn whatever_a_provider_calls_its_users_they_get_a_handle_and_a_name() {
     let (server, fake) = start().await;
-    let long = "x".repeat(200_000);
+    let long = "x".repeat(50_000);
     let named = [
         (json!({"preferred_username": "ann@corp.example", "name": "Ann"}), "ann", "Ann"),
         (json!({"email": "ben+news@mail.example"}), "bennews", "bennews"),
         (json!({"name": "Çid O'Neill"}), "id_oneill", "Çid O'Neill"),
         (json!({"name": "田中"}), "user", "田中"),
         (json!({"preferred_username": "..", "name": "\u{202E}\u{0}\n"}), "user2", "user"),
-        (json!({"preferred_username": 7, "name": ["x"]}), "user3", "user"),
         (json!({"preferred_username": long, "name": long}), &long[..30], &long[..100]),
         (json!({"preferred_username": long}), &format!("{}2", &long[..29]), &long[..30]),
         // A handle that the configuration makes an operator is nobody's for wishing it.
@@ -30,9 +29,14 @@ async fn whatever_a_provider_calls_its_users_they_get_a_handle_and_a_name() {
     }
     let all = sign_in(&server, &fake, json!({"sub": "s".repeat(255), "name": "Ann"})).await;
     all.expect(200);
-    for subject in [json!("s".repeat(256)), json!(""), json!("a\u{0}b")] {
-        let reply = sign_in(&server, &fake, json!({"sub": subject, "name": "Ann"})).await;
-        reply.problem(503, "unavailable");
+    for claims in [
+        json!({"sub": "s".repeat(256), "name": "Ann"}),
+        json!({"sub": "", "name": "Ann"}),
+        json!({"sub": "a\u{0}b", "name": "Ann"}),
+        json!({"sub": "1", "preferred_username": 7}),
+        json!({"sub": "1", "name": ["Ann"]}),
+    ] {
+        sign_in(&server, &fake, claims).await.problem(503, "unavailable");
     }
 }
 

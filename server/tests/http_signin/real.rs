@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 
 use openidconnect::url::Url;
@@ -58,6 +58,8 @@ fn install() -> Option<PathBuf> {
 struct Provider {
     issuer: String,
     process: Child,
+    /// Held open: what it says on the way would end it where nobody could hear.
+    _said: BufReader<ChildStdout>,
 }
 
 impl Provider {
@@ -67,9 +69,10 @@ impl Provider {
         let node = node.arg(installed()?.join("provider.mjs")).args([CLIENT, SECRET, &redirect_url("home")]);
         let mut process = node.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut issuer = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut issuer).unwrap();
+        let mut said = BufReader::new(process.stdout.take().unwrap());
+        said.read_line(&mut issuer).unwrap();
         assert!(issuer.starts_with("http://127.0.0.1:"), "the provider does not start");
-        Some(Self { issuer: issuer.trim().to_owned(), process })
+        Some(Self { issuer: issuer.trim().to_owned(), process, _said: said })
     }
 
     fn address(&self) -> SocketAddr {
