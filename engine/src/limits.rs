@@ -25,6 +25,10 @@ pub const TEXT_CHARS: usize = 2_000;
 pub const BODY_BYTES: usize = 64 * 1024;
 /// Bytes of a handle.
 pub const HANDLE_BYTES: usize = 30;
+/// Unicode scalar values of a display name that comes from elsewhere.
+pub const NAME_CHARS: usize = 100;
+/// Bytes of the name that a sign-in provider gives to one of its users: what OpenID Connect allows.
+pub const SUBJECT_BYTES: usize = 255;
 /// Bytes of a client's idempotency key.
 pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
 /// How long an idempotency record is kept.

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -13,6 +14,7 @@ use tracing::{error, info, warn};
 use tributary_server::assemble::Node;
 use tributary_server::cli::{self, Command};
 use tributary_server::config::{Config, Keys, Sources};
+use tributary_server::http::SignIn;
 use tributary_server::telemetry::{self, MetricsHandle};
 use tributary_server::{demo, http, operate};
 
@@ -87,7 +89,8 @@ async fn run(sources: &Sources, config: &Config, metrics: MetricsHandle) -> Resu
         let world = demo::seed(&node.engine, DEMO_SEED).await?;
         tasks.spawn(demo::live(node.engine.clone(), world, stopped.clone()));
     }
-    let settings = http::Settings::new(config, if config.demo { demo_page } else { |_| None });
+    let mut settings = http::Settings::new(config, if config.demo { demo_page } else { |_| None });
+    settings.sign_in = Arc::new(SignIn::open(&config.auth.providers, &keys.sign_in)?);
     let sampling = tokio::spawn(metrics.clone().sample_runtime());
     let render = move || metrics.render();
     let (engine, rates) = (node.engine.clone(), node.rates.clone());

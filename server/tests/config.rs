@@ -149,7 +149,30 @@ fn each_mistake_is_named_with_its_key_and_its_reason() {
         ("[auth]\naccess_ttl_s = 0", "auth.access_ttl_s", "from 1"),
         ("[auth]\nrefresh_ttl_s = 60", "auth.refresh_ttl_s", "access_ttl_s = 900 must not be above"),
         ("[auth]\noperators = ['Ann']", "auth.operators", "must be a list of handles"),
-        ("[[auth.provider]]\nname = 'a'", "auth.provider", "[[auth.provider]] is not served by this version"),
+        ("[[auth.provider]]\nname = 'a'", "auth.provider[0].client_id", "is missing"),
+        ("[[auth.provider]]\nname = 'a'", "auth.provider[0].redirect_url", "is missing"),
+        ("[[auth.provider]]\nname = 'a'", "auth.provider[0].issuer", "is missing"),
+        ("[[auth.provider]]\nname = 'dev'", "auth.provider[0].name", "not dev, refresh or logout"),
+        ("[[auth.provider]]\nname = 'a/b'", "auth.provider[0].name", "must be 1 to 30 of a-z, 0-9, _ and -"),
+        ("[[auth.provider]]\nname = 'a'\n[[auth.provider]]\nname = 'a'", "auth.provider[1].name", "have this name"),
+        ("[[auth.provider]]\nissuer = 'http://a.example'", "auth.provider[0].issuer", "must be a URL that begins with"),
+        ("[[auth.provider]]\nissuer = 'https://a.example?b'", "auth.provider[0].issuer", "must have no query"),
+        (
+            "[[auth.provider]]\nname = 'a'\nredirect_url = 'http://a.example/v1/auth/a/callback'",
+            "auth.provider[0].redirect_url",
+            "on a loopback address",
+        ),
+        (
+            "[[auth.provider]]\nname = 'a'\nredirect_url = 'https://a.example/?b'",
+            "auth.provider[0].redirect_url",
+            "must have no query",
+        ),
+        ("[[auth.provider]]\noperator_claim = 'a'", "auth.provider[0].operator_claim", "only together"),
+        (
+            "[[auth.provider]]\nclient_secret = 'a'",
+            "auth.provider[0].client_secret",
+            "auth.provider.client_secret_file",
+        ),
         ("[hot]\nmode = 'price'", "hot.mode", "must be one of \"threshold\", \"cost\""),
         ("[hot]\nenter_followers = 0\nleave_followers = 0", "hot.enter_followers", "from 1"),
         ("[hot]\nleave_followers = 10001", "hot.leave_followers", "must not be above hot.enter_followers = 10000"),
@@ -362,4 +385,56 @@ fn wrong_usage_leaves_with_2_and_help_with_0() {
         assert_eq!(output.status.code(), Some(0), "{args:?}");
         assert!(String::from_utf8_lossy(&output.stdout).contains("tributary"), "{args:?}");
     }
+}
+
+#[test]
+fn providers_have_presets_and_are_shown_as_they_are_in_effect() {
+    let file = "
+[[auth.provider]]
+name = 'google'
+client_id = 'a'
+client_secret_file = 'google.secret'
+redirect_url = 'https://a.example/v1/auth/google/callback'
+[[auth.provider]]
+name = 'github'
+client_id = 'b'
+redirect_url = 'https://a.example/v1/auth/github/callback'
+[[auth.provider]]
+name = 'company'
+issuer = 'https://login.example/realms/a'
+client_id = 'c'
+redirect_url = 'http://localhost:8080/v1/auth/company/callback'
+scopes = ['openid', 'email']
+operator_claim = 'roles'
+operator_value = 'operator'
+";
+    let config = resolved(file, &[]);
+    let shown = config.to_toml();
+    let (_, providers) = shown.split_once("[[auth.provider]]").expect("providers are shown");
+    let expected = "
+name = \"google\"
+issuer = \"https://accounts.google.com\"
+client_id = \"a\"
+client_secret_file = \"FOLDER/google.secret\"
+redirect_url = \"https://a.example/v1/auth/google/callback\"
+scopes = [\"openid\", \"profile\"]
+
+[[auth.provider]]
+name = \"github\"
+client_id = \"b\"
+redirect_url = \"https://a.example/v1/auth/github/callback\"
+scopes = []
+
+[[auth.provider]]
+name = \"company\"
+issuer = \"https://login.example/realms/a\"
+client_id = \"c\"
+redirect_url = \"http://localhost:8080/v1/auth/company/callback\"
+scopes = [\"openid\", \"email\"]
+operator_claim = \"roles\"
+operator_value = \"operator\"
+";
+    let file = config.auth.providers[0].client_secret_file.as_ref().expect("it was said");
+    let folder = file.parent().expect("it is in a folder").to_str().expect("UTF-8");
+    assert_eq!(providers, expected.replace("FOLDER", folder));
 }

@@ -14,8 +14,8 @@ use super::tables::{META_EPOCH, META_POSITION};
 use super::writing::{Need, Writing};
 use super::{commands, events, home, import, reads, sessions, users};
 use crate::model::{
-    AuthorState, Committed, Costs, Epoch, Event, FollowView, Handle, LoggedEvent, Measured, Millis, NewSession,
-    Position, Post, PostId, Refresh, Refreshed, Request, SessionId, SlotRange, Tuning, User, UserId,
+    AuthorState, Committed, Costs, Epoch, Event, FollowView, Handle, Identity, LoggedEvent, Measured, Millis,
+    NewSession, Position, Post, PostId, Refresh, Refreshed, Request, SessionId, SlotRange, Tuning, User, UserId,
 };
 use crate::ports::{
     CommitError, Followers, ImportedPost, ImportedUser, ListedTuning, Removable, Store, StoreError, UserList,
@@ -40,6 +40,21 @@ impl Store for EmbeddedStore {
         }
         let (handle, name) = (handle.clone(), name.to_owned());
         self.writer.write("making a user", move |w| users::make(w, &handle, &name)).await
+    }
+
+    async fn user_of_identity(&self, identity: &Identity, handles: &[Handle], name: &str) -> Result<User, StoreError> {
+        if let Some(user) = self.read("reading an identity", |t| reads::user_of_identity(t, identity))? {
+            return Ok(user);
+        }
+        let (identity, handles, name) = (identity.clone(), handles.to_vec(), name.to_owned());
+        let made = move |w: &mut Writing<'_>| users::of_identity(w, &identity, &handles, &name);
+        let made = self.writer.write("making the user of an identity", made).await?;
+        made.ok_or_else(|| StoreError::Unavailable("none of the handles is free".into()))
+    }
+
+    async fn link_identity(&self, identity: &Identity, user: UserId) -> Result<Option<User>, StoreError> {
+        let identity = identity.clone();
+        self.writer.write("linking an identity", move |w| users::link(w, &identity, user)).await
     }
 
     async fn users(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError> {

@@ -11,12 +11,12 @@ use super::fault::Fault;
 use super::lists;
 use super::tables::{
     BLOCKED_BY, BLOCKS, CHECKPOINTS, FOLLOWERS, FOLLOWS, HANDLES, LIKE_COUNTS, LIKES, META, META_SEQUENCE, MUTES,
-    NOTES, POSTS, POSTS_BY, PULL_AUTHORS, Pairs, TUNINGS, USERS,
+    NOTES, POSTS, POSTS_BY, PULL_AUTHORS, Pairs, SUBJECTS, TUNINGS, USERS,
 };
 use crate::limits::FOLLOWERS_PAGE;
 use crate::model::{
-    AuthorState, ChangedBy, FollowView, Following, Handle, Post, PostId, SlotRange, Stamp, Tuning, User, UserCard,
-    UserId,
+    AuthorState, ChangedBy, FollowView, Following, Handle, Identity, Post, PostId, SlotRange, Stamp, Tuning, User,
+    UserCard, UserId,
 };
 use crate::ports::{Followers, ListedTuning, UserList};
 
@@ -51,6 +51,12 @@ pub(super) fn all_users(t: &ReadTransaction, after: UserId, limit: usize) -> Res
 
 pub(super) fn user_by_handle(t: &ReadTransaction, handle: &Handle) -> Result<Option<User>, Fault> {
     let Some(id) = t.open_table(HANDLES)?.get(handle.as_str())?.map(|id| UserId(id.value())) else { return Ok(None) };
+    Ok(user_row(t, id)?.map(|row| row.user(id)))
+}
+
+pub(super) fn user_of_identity(t: &ReadTransaction, identity: &Identity) -> Result<Option<User>, Fault> {
+    let key = (&*identity.provider, &*identity.subject);
+    let Some(id) = t.open_table(SUBJECTS)?.get(key)?.map(|id| UserId(id.value())) else { return Ok(None) };
     Ok(user_row(t, id)?.map(|row| row.user(id)))
 }
 

@@ -32,6 +32,8 @@ pub(super) const META_FLOOR: &str = "floor";
 pub(super) const USERS: TableDefinition<u64, &[u8]> = TableDefinition::new("users");
 /// Handle to user.
 pub(super) const HANDLES: TableDefinition<&str, u64> = TableDefinition::new("handles");
+/// Provider and subject of an identity to the user whose it is.
+pub(super) const SUBJECTS: TableDefinition<(&str, &str), u64> = TableDefinition::new("subjects");
 /// Logical shard to the last post id made in it: ids of two authors of one shard must differ.
 pub(super) const LAST_IDS: TableDefinition<u16, u64> = TableDefinition::new("last_ids");
 

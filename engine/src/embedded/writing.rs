@@ -10,7 +10,7 @@ use super::lists::ListTable;
 use super::tables::{
     BLOCKED_BY, BLOCKS, CHECKPOINTS, DEAD_LETTERS, EVENTS, FOLLOWERS, FOLLOWS, HANDLES, KEYS, KEYS_BY_TIME, LAST_IDS,
     LIKE_COUNTS, LIKES, META, META_POSITION, META_SEQUENCE, MUTES, NOTES, POSTS, POSTS_BY, PULL_AUTHORS, SESSIONS,
-    SESSIONS_BY_END, SessionKey, TUNINGS, USERS,
+    SESSIONS_BY_END, SUBJECTS, SessionKey, TUNINGS, USERS,
 };
 use crate::limits::RATE_POSTS;
 use crate::model::{Costs, Event, Heat, Measured, Millis, Mode, PostId, Stamp, Tuning, UserId};
@@ -34,6 +34,7 @@ pub(super) struct Writing<'t> {
     pub(super) meta: Table<'t, &'static str, u64>,
     pub(super) users: Table<'t, u64, &'static [u8]>,
     pub(super) handles: Table<'t, &'static str, u64>,
+    pub(super) subjects: Table<'t, (&'static str, &'static str), u64>,
     pub(super) last_ids: Table<'t, u16, u64>,
     pub(super) posts: Table<'t, u64, &'static [u8]>,
     pub(super) posts_by: PairTable<'t>,
@@ -78,6 +79,7 @@ impl<'t> Writing<'t> {
             meta,
             users: transaction.open_table(USERS)?,
             handles: transaction.open_table(HANDLES)?,
+            subjects: transaction.open_table(SUBJECTS)?,
             last_ids: transaction.open_table(LAST_IDS)?,
             posts: transaction.open_table(POSTS)?,
             posts_by: transaction.open_table(POSTS_BY)?,

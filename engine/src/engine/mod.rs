@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::cache::{CacheBytes, RenderedPost};
 use crate::command::{ClientKey, CommandError, Sessions};
-use crate::model::{AuthorState, Command, Committed, Handle, PostId, Tuning, User, UserId};
+use crate::model::{AuthorState, Command, Committed, Handle, Identity, PostId, Tuning, User, UserId};
 use crate::ports::{Clock, ListedTuning, Log, Shard, Store, StoreError, UserList};
 use crate::read::{Feed, Page, PageRequest, ReadError, Reads};
 use crate::timeline::Signer;
@@ -134,6 +134,29 @@ impl Engine {
     /// Who is signed in.
     pub fn sessions(&self) -> Sessions {
         Sessions::new(self.0.ports.store.clone())
+    }
+
+    /// The user of this identity; at its first sight a new one, with the first of `handles` that nobody has.
+    ///
+    /// # Errors
+    /// When the store does not answer, or none of the handles is free.
+    pub async fn user_of_identity(
+        &self,
+        identity: &Identity,
+        handles: &[Handle],
+        name: &str,
+    ) -> Result<User, CommandError> {
+        let user = self.0.ports.store.user_of_identity(identity, handles, name).await;
+        user.map_err(|error| CommandError::Unavailable(error.to_string()))
+    }
+
+    /// Makes an identity that is nobody's one of `user`'s; whose it is then. None: there is no such user.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn link_identity(&self, identity: &Identity, user: UserId) -> Result<Option<User>, CommandError> {
+        let holder = self.0.ports.store.link_identity(identity, user).await;
+        holder.map_err(|error| CommandError::Unavailable(error.to_string()))
     }
 
     /// A page of the reader's home timeline.

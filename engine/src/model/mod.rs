@@ -20,7 +20,7 @@ pub use event::{DeadLetter, DecodeError, Event, LoggedEvent, NumberedEvent};
 pub use follows::{FollowView, Following};
 pub use id::{Handle, PostId, SlotRange, UserId};
 pub use log::{Epoch, Position, Stamp};
-pub use records::{AuthorState, Post, User, UserCard};
+pub use records::{AuthorState, Identity, Post, User, UserCard};
 pub use session::{Digest, NewSession, Refresh, Refreshed, SessionId};
 pub use time::Millis;
 pub use tuning::{ChangedBy, Mode, Tuning, TuningError, TuningSettings};

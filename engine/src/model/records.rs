@@ -27,6 +27,16 @@ pub struct User {
     pub following: u64,
 }
 
+/// Whom a sign-in provider vouches for: one of its users.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Identity {
+    /// The provider's name in the configuration.
+    pub provider: Box<str>,
+    /// The provider's name of the user, which never changes and is never given to another; at most
+    /// [`SUBJECT_BYTES`](crate::limits::SUBJECT_BYTES).
+    pub subject: Box<str>,
+}
+
 /// A post that exists (a removed one does not). Its time is in its id.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Post {

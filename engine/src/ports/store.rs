@@ -7,8 +7,9 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use crate::model::{
-    AuthorState, Committed, Costs, Epoch, Event, FollowView, Handle, LoggedEvent, Measured, Millis, NewSession,
-    Position, Post, PostId, Refresh, Refreshed, Rejection, Request, SessionId, SlotRange, Stamp, Tuning, User, UserId,
+    AuthorState, Committed, Costs, Epoch, Event, FollowView, Handle, Identity, LoggedEvent, Measured, Millis,
+    NewSession, Position, Post, PostId, Refresh, Refreshed, Rejection, Request, SessionId, SlotRange, Stamp, Tuning,
+    User, UserId,
 };
 
 /// Why the store did not answer.
@@ -114,6 +115,12 @@ pub trait Store: Send + Sync + 'static {
 
     /// The user with this handle, made if there is none (`name` is then its name).
     async fn make_user(&self, handle: &Handle, name: &str) -> Result<User, StoreError>;
+    /// The user of this identity. At its first sight the user is made in the same transaction, with the first of
+    /// `handles` that nobody has and with this name; that none of them is free is [`StoreError::Unavailable`].
+    async fn user_of_identity(&self, identity: &Identity, handles: &[Handle], name: &str) -> Result<User, StoreError>;
+    /// Makes an identity that is nobody's one of `user`'s; whose it is then. None: it is nobody's, for there is no such
+    /// user.
+    async fn link_identity(&self, identity: &Identity, user: UserId) -> Result<Option<User>, StoreError>;
     /// The users with these ids, in the same order.
     async fn users(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError>;
     /// The user with this handle.

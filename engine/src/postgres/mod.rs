@@ -14,6 +14,7 @@ mod epoch;
 mod fault;
 mod gate;
 mod home;
+mod identities;
 mod import;
 mod lent;
 mod lists;

@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 use super::store::PostgresStore;
 use crate::model::{
-    AuthorState, Committed, Costs, Epoch, Event, FollowView, Handle, LoggedEvent, Measured, Millis, NewSession,
-    Position, Post, PostId, Refresh, Refreshed, Request, SessionId, SlotRange, Tuning, User, UserId,
+    AuthorState, Committed, Costs, Epoch, Event, FollowView, Handle, Identity, LoggedEvent, Measured, Millis,
+    NewSession, Position, Post, PostId, Refresh, Refreshed, Request, SessionId, SlotRange, Tuning, User, UserId,
 };
 use crate::ports::{
     CommitError, Followers, ImportedPost, ImportedUser, ListedTuning, Removable, Store, StoreError, UserList,
@@ -23,6 +23,14 @@ impl Store for PostgresStore {
 
     async fn make_user(&self, handle: &Handle, name: &str) -> Result<User, StoreError> {
         self.inner.make_user(handle, name).await
+    }
+
+    async fn user_of_identity(&self, identity: &Identity, handles: &[Handle], name: &str) -> Result<User, StoreError> {
+        self.inner.user_of_identity(identity, handles, name).await
+    }
+
+    async fn link_identity(&self, identity: &Identity, user: UserId) -> Result<Option<User>, StoreError> {
+        self.inner.link_identity(identity, user).await
     }
 
     async fn users(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError> {

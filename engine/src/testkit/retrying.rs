@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::model::{
-    AuthorState, Committed, Costs, Epoch, Event, FollowView, Handle, LoggedEvent, Measured, Millis, NewSession,
-    Position, Post, PostId, Refresh, Refreshed, Request, SessionId, SlotRange, Tuning, User, UserId,
+    AuthorState, Committed, Costs, Epoch, Event, FollowView, Handle, Identity, LoggedEvent, Measured, Millis,
+    NewSession, Position, Post, PostId, Refresh, Refreshed, Request, SessionId, SlotRange, Tuning, User, UserId,
 };
 use crate::ports::{
     CommitError, Followers, ImportedPost, ImportedUser, ListedTuning, Removable, Store, StoreError, UserList,
@@ -110,6 +110,14 @@ impl Store for RetryingStore {
 
     async fn make_user(&self, handle: &Handle, name: &str) -> Result<User, StoreError> {
         retry(|| self.inner.make_user(handle, name)).await
+    }
+
+    async fn user_of_identity(&self, identity: &Identity, handles: &[Handle], name: &str) -> Result<User, StoreError> {
+        retry(|| self.inner.user_of_identity(identity, handles, name)).await
+    }
+
+    async fn link_identity(&self, identity: &Identity, user: UserId) -> Result<Option<User>, StoreError> {
+        retry(|| self.inner.link_identity(identity, user)).await
     }
 
     async fn users(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError> {

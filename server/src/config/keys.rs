@@ -56,10 +56,12 @@ pub struct Key {
     pub secret: bool,
     /// Whether this version can do it. What it cannot may only be left out, or be an empty list.
     pub served: bool,
+    /// Whether a table of a list may be without it, though it has no default.
+    pub optional: bool,
 }
 
 const fn key(name: &'static str, kind: Kind, default: Option<&'static str>) -> Key {
-    Key { name, kind, default, only_with: None, secret: false, served: true }
+    Key { name, kind, default, only_with: None, secret: false, served: true, optional: false }
 }
 
 impl Key {
@@ -69,6 +71,10 @@ impl Key {
 
     const fn secret(self) -> Self {
         Self { secret: true, ..self }
+    }
+
+    const fn optional(self) -> Self {
+        Self { optional: true, ..self }
     }
 
     const fn not_served(self) -> Self {
@@ -125,7 +131,7 @@ pub struct List {
     pub name: &'static str,
     /// Whether this version can do it.
     pub served: bool,
-    /// The keys of one table; one without a default must be there.
+    /// The keys of one table; one without a default must be there, unless it is optional.
     pub keys: &'static [Key],
 }
 
@@ -142,13 +148,16 @@ pub const LISTS: &[List] = &[
     },
     List {
         name: "auth.provider",
-        served: false,
+        served: true,
         keys: &[
             key("name", Text, None),
-            key("issuer", Text, None),
+            key("issuer", Text, None).optional(),
             key("client_id", Text, None),
-            key("client_secret_file", Path, None),
+            key("client_secret_file", Path, None).optional(),
             key("redirect_url", Text, None),
+            key("scopes", Texts, None).optional(),
+            key("operator_claim", Text, None).optional(),
+            key("operator_value", Text, None).optional(),
         ],
     },
 ];

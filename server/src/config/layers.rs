@@ -136,7 +136,8 @@ impl Said {
                     }
                 }
             }
-            for key in list.keys.iter().filter(|key| key.default.is_none() && !item.contains_key(key.name)) {
+            let needed = |key: &&keys::Key| key.default.is_none() && !key.optional;
+            for key in list.keys.iter().filter(needed).filter(|key| !item.contains_key(key.name)) {
                 self.refuse(format!("{}[{n}].{}", list.name, key.name), origin.clone(), "is missing");
             }
             read.push(values);

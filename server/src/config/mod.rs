@@ -10,6 +10,7 @@ mod keys;
 mod layers;
 mod network;
 mod print;
+mod provider;
 mod resolve;
 mod signing;
 mod tuning;
@@ -24,6 +25,7 @@ use tributary_engine::{CacheBytes, Roles};
 pub use error::{ConfigError, ConfigErrors, Origin};
 pub use layers::Sources;
 pub use network::Network;
+pub use provider::{Protocol, Provider, is_safe};
 pub use signing::{Keys, TokenKey};
 pub use tuning::{ToldFlush, ToldHot, ToldTuning};
 
@@ -157,6 +159,8 @@ pub struct Auth {
     pub refresh_ttl: Duration,
     /// Users who are operators however they came in.
     pub operators: Vec<Handle>,
+    /// Others who vouch for users; no two have the same name.
+    pub providers: Vec<Provider>,
 }
 
 /// What a client may do.
@@ -207,6 +211,6 @@ impl Config {
 
     /// Every setting in effect, as a configuration file in which secrets are hidden.
     pub fn to_toml(&self) -> String {
-        print::to_toml(&self.settings, &self.shards)
+        print::to_toml(&self.settings, &self.shards, &self.auth.providers)
     }
 }

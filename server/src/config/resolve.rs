@@ -13,6 +13,7 @@ use tributary_engine::{CacheBytes, Roles};
 use super::error::Origin;
 use super::keys::{KEYS, Key, Kind};
 use super::layers::{self, Said, Sources};
+use super::provider;
 use super::{
     Auth, Config, ConfigErrors, Http, Kafka, KafkaDriver, Limits, Log, LogFormat, PostgresUrl, ShardNode, Store,
     Telemetry, ToldFlush, ToldHot, ToldTuning,
@@ -158,6 +159,7 @@ fn check_relations(said: &mut Said, settings: &Settings, demo: bool) {
     not_above(said, settings, "auth.access_ttl_s", "auth.refresh_ttl_s");
     check_store(said, settings);
     check_shards(said);
+    provider::check(said);
     if demo && !settings.listen().ip().is_loopback() {
         let origin = origin_of(said, "http.listen");
         said.refuse("http.listen", origin, "must be a loopback address with --demo, which lets anybody in");
@@ -275,6 +277,7 @@ fn build(said: &Said, settings: Settings, demo: bool) -> Config {
             access_ttl: s.seconds("auth.access_ttl_s"),
             refresh_ttl: s.seconds("auth.refresh_ttl_s"),
             operators: s.texts("auth.operators").map(|text| text.parse().expect("checked by its kind")).collect(),
+            providers: provider::all(said),
         },
         tuning: ToldTuning {
             hot: told("hot").then(|| ToldHot {

@@ -27,6 +27,8 @@ pub struct Keys {
     pub tokens: Vec<TokenKey>,
     /// Signs cursors and `fresh` tokens.
     pub signer: Signer,
+    /// Sign what is remembered while somebody is away at a sign-in provider; the first for new ones.
+    pub sign_in: Vec<[u8; 32]>,
     /// Tells which keys these are, and nothing of them: the first is the one that signs.
     pub fingerprints: Vec<String>,
 }
@@ -49,6 +51,7 @@ impl Keys {
         Self {
             tokens: keys.iter().map(token_key).collect(),
             signer: cursors.fold(signer, |signer, key| signer.and_opens(&key)),
+            sign_in: keys.iter().map(|key| derive(key, b"tributary sign-in")).collect(),
             fingerprints: keys.iter().map(fingerprint).collect(),
         }
     }

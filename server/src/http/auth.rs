@@ -18,6 +18,14 @@ pub async fn caller(app: &App, headers: &HeaderMap, address: IpAddr) -> Result<C
     }
 }
 
+/// Whoever the token names on a route for guests, where the address was counted; none: there is no token.
+pub fn optional(app: &App, headers: &HeaderMap) -> Result<Option<Caller>, Fault> {
+    match request::header(headers, &AUTHORIZATION)? {
+        Some(_) => token(headers).and_then(|token| verified(app, token)).map(Some),
+        None => Ok(None),
+    }
+}
+
 /// The caller, if it is an operator.
 pub fn operator(caller: Caller) -> Result<Caller, Fault> {
     if caller.operator {

@@ -20,6 +20,7 @@ mod router;
 mod routes;
 mod server;
 mod settings;
+mod signin;
 mod tokens;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use crate::config::TokenKey;
 
 pub use limits::SharedRates;
 pub use settings::{Asset, Bounds, Settings};
+pub use signin::SignIn;
 
 /// Serves on `listener` until `shutdown` turns true; then stops accepting, finishes what is in flight within
 /// its bounds, and returns. The first of `token_keys` signs; `rates`: what nodes share of the rate limits;

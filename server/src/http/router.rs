@@ -11,7 +11,7 @@ use tributary_engine::ClientKey;
 use super::app::App;
 use super::problem::Fault;
 use super::respond::Answer;
-use super::routes::{auth, feed, health, likes, operator, posts, relations, users};
+use super::routes::{auth, feed, health, likes, operator, posts, relations, signin, users};
 use super::tokens::Caller;
 
 /// A request that found its route, read whole.
@@ -73,6 +73,9 @@ pub const ROUTES: &[(Method, &str, Door)] = routes! {
     POST   "/v1/auth/dev"                 Guest    auth::dev;
     POST   "/v1/auth/refresh"             Guest    auth::refresh;
     POST   "/v1/auth/logout"              Guest    auth::logout;
+    GET    "/v1/auth/providers"           Guest    signin::providers;
+    GET    "/v1/auth/{id}/login"          Guest    signin::login;
+    GET    "/v1/auth/{id}/callback"       Guest    signin::callback;
     GET    "/v1/me"                       User     users::me;
     GET    "/v1/users"                    User     users::by_handle;
     GET    "/v1/users/{id}"               User     users::by_id;

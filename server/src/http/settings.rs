@@ -1,10 +1,12 @@
 //! What the HTTP server is told: checked by whoever resolved the configuration. The bounds of a connection
 //! stand here in one place (law 9).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tributary_engine::model::Handle;
 
+use super::signin::SignIn;
 use crate::config::{Config, Network};
 
 /// The settings of the HTTP server.
@@ -14,6 +16,8 @@ pub struct Settings {
     pub api: bool,
     /// Whether `POST /v1/auth/dev` exists.
     pub dev_login: bool,
+    /// Others who vouch for users.
+    pub sign_in: Arc<SignIn>,
     /// Handles of operators, besides those whose token says so.
     pub operators: Vec<Handle>,
     /// How long an access token is good for.
@@ -35,11 +39,12 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// What the configuration says, with these static pages.
+    /// What the configuration says, with these static pages; sign-in providers are to be opened.
     pub fn new(config: &Config, pages: fn(&str) -> Option<Asset>) -> Self {
         Self {
             api: config.roles.api,
             dev_login: config.auth.dev_login,
+            sign_in: Arc::default(),
             operators: config.auth.operators.clone(),
             access_ttl_s: config.auth.access_ttl.as_secs(),
             refresh_ttl_s: config.auth.refresh_ttl.as_secs(),

@@ -167,6 +167,7 @@ mod tests {
         let settings = Settings {
             api: true,
             dev_login: true,
+            sign_in: Default::default(),
             operators: operators.iter().map(|handle| handle.parse().unwrap()).collect(),
             access_ttl_s,
             refresh_ttl_s: access_ttl_s,

@@ -36,6 +36,7 @@ pub fn settings() -> Settings {
     Settings {
         api: true,
         dev_login: true,
+        sign_in: Arc::default(),
         operators: vec!["root".parse().unwrap()],
         access_ttl_s: 900,
         refresh_ttl_s: 86_400,

@@ -7,6 +7,7 @@ pub mod likes;
 pub mod operator;
 pub mod posts;
 pub mod relations;
+pub mod signin;
 pub mod users;
 
 use http::StatusCode;

@@ -1,10 +1,11 @@
-//! The laws of a store: rules of the commands, idempotency, events, stamps, lists and posts against the pull truth,
-//! channels and tuning, sessions, read tables, upkeep, import.
+//! The laws of a store: rules of the commands, identities, sessions, idempotency, events, stamps, lists and posts against
+//! the pull truth, channels and tuning, read tables, upkeep, import.
 
 mod channels;
 mod commands;
 mod events;
 mod idempotency;
+mod identities;
 mod import;
 mod random;
 mod sessions;
@@ -42,6 +43,10 @@ pub async fn run(make: impl AsyncFn() -> Arc<dyn Store>) {
         commands::ending_what_never_was_is_fine,
         commands::an_authors_ids_rise,
         commands::pages_of_posts_join_without_gap_or_repetition,
+        identities::an_identity_is_one_user_from_its_first_sight,
+        identities::a_handle_that_is_taken_gives_way_to_the_next,
+        identities::an_identity_is_linked_to_one_user_at_the_most,
+        identities::first_sights_at_the_same_time_make_one_user_of_each_identity,
         idempotency::a_key_commits_once_and_gives_its_outcome_again,
         idempotency::a_key_used_for_another_request_is_refused,
         idempotency::a_key_belongs_to_its_actor,
