@@ -6,6 +6,7 @@
 mod front;
 mod loading;
 mod own;
+mod popular;
 mod pulls;
 mod rendered;
 mod source;
@@ -15,6 +16,7 @@ mod view;
 
 pub use loading::LoadingCache;
 pub use own::Unlogged;
+pub use popular::Popular;
 pub use pulls::PullAuthors;
 pub use rendered::RenderedPost;
 pub use source::Source;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::{LoadingCache, PullAuthors, RecentLikes, RenderedPost, Source, Unlogged, View};
+use super::{LoadingCache, Popular, PullAuthors, RecentLikes, RenderedPost, Source, Unlogged, View};
 use crate::limits::BEHIND_WAIT;
 use crate::model::{Channel, Epoch, Event, LoggedEvent, NumberedEvent, Position, PostId, UserId};
 use crate::ports::Store;
@@ -100,6 +100,8 @@ pub struct Tier {
     pub posts: LoadingCache<PostId, Option<Arc<RenderedPost>>>,
     /// Authors with posts on pull.
     pub pulls: PullAuthors,
+    /// The popular posts.
+    pub popular: Popular,
     /// Own posts on their way through the log.
     pub unlogged: Unlogged,
     /// Truth.
@@ -129,6 +131,7 @@ impl Tier {
                 |post: &Option<Arc<RenderedPost>>| post.as_ref().map_or(0, |post| post.weight()),
             ),
             pulls: PullAuthors::default(),
+            popular: Popular::default(),
             unlogged: Unlogged::default(),
             store,
             applied: watch::Sender::new(position),
@@ -165,6 +168,7 @@ impl Tier {
         self.views.invalidate_all();
         self.likes.invalidate_all();
         self.posts.invalidate_all();
+        self.popular.miss();
     }
 
     /// Applies an event to everything here. Only the log's follower does this: it owns the ring's writer.
@@ -186,6 +190,7 @@ impl Tier {
                         rendered.set_likes(likes, position);
                     }
                 });
+                self.popular.ranking().set(post, likes);
                 writer.advance(position);
             }
             _ => {
@@ -198,7 +203,10 @@ impl Tier {
     /// Forgets whatever the event makes untrue. Must be done before anything says that the event has been applied.
     pub fn invalidate(&self, event: &Event) {
         match *event {
-            Event::Removed { post, .. } => self.posts.insert(post, None),
+            Event::Removed { post, .. } => {
+                self.posts.insert(post, None);
+                self.popular.ranking().remove(post);
+            }
             Event::Followed { follower: user, .. }
             | Event::Unfollowed { follower: user, .. }
             | Event::Muted { user, .. }

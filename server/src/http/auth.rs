@@ -18,6 +18,15 @@ pub async fn caller(app: &App, headers: &HeaderMap, address: IpAddr) -> Result<C
     }
 }
 
+/// Whoever the token names, or a guest where none is sent. A token that is not good is refused all the same: its client
+/// must learn that it has to sign in again.
+pub async fn visitor(app: &App, headers: &HeaderMap, address: IpAddr) -> Result<Option<Caller>, Fault> {
+    if headers.contains_key(AUTHORIZATION) {
+        return caller(app, headers, address).await.map(Some);
+    }
+    app.limits.address(address).await.map(|()| None)
+}
+
 /// The caller, if it is an operator.
 pub fn operator(caller: Caller) -> Result<Caller, Fault> {
     if caller.operator {
