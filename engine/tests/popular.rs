@@ -19,7 +19,7 @@ use redis_servers::{Space, shared_urls};
 use tempfile::TempDir;
 use tributary_engine::embedded::{EmbeddedLog, EmbeddedStore, ProcessShard};
 use tributary_engine::limits::{POPULAR_HALF_LIFE, POPULAR_POSTS};
-use tributary_engine::model::{Command, Handle, Millis, Outcome, PostId, UserId};
+use tributary_engine::model::{Command, Handle, Millis, Outcome, Position, PostId, UserId};
 use tributary_engine::ports::{Clock, Removable, Shard, Store};
 use tributary_engine::read::{PageRequest, ReadError};
 use tributary_engine::recent::BYTES_PER_ENTRY;
@@ -161,7 +161,7 @@ impl World {
         let (_, mut events) = self.store.events(position, 1_000).await.unwrap();
         events.truncate(self.random.usize(..=events.len()));
         let again = self.random.u64(..=position.0.min(50));
-        let (_, old) = self.store.events(tributary_engine::model::Position(position.0 - again), again as usize).await.unwrap();
+        let (_, old) = self.store.events(Position(position.0 - again), again as usize).await.unwrap();
         let told: Vec<_> = old.into_iter().chain(events).collect();
         self.nodes[node].follower.take(&told).await.unwrap();
     }

@@ -64,7 +64,8 @@ async fn guests_and_callers_see_what_is_liked_most() {
     assert_eq!(reply.header("cache-control"), Some("no-store"));
     let seen = reply.json();
     assert!(seen["next"].is_null() && seen.as_object().unwrap().len() == 2);
-    let likes: Vec<u64> = seen["items"].as_array().unwrap().iter().map(|post| post["likes"].as_u64().unwrap()).collect();
+    let likes: Vec<u64> =
+        seen["items"].as_array().unwrap().iter().map(|post| post["likes"].as_u64().unwrap()).collect();
     assert_eq!(likes, [5, 4, 3, 2, 1]);
     assert_eq!(ann.get(POPULAR).await.expect(200).json(), seen);
     let one = ann.get(&format!("/v1/posts/{}", posts[4])).await.expect(200).json();

@@ -190,7 +190,7 @@ impl Tier {
                         rendered.set_likes(likes, position);
                     }
                 });
-                self.popular.ranking().set(post, likes);
+                self.popular.ranking().set(post, likes, position);
                 writer.advance(position);
             }
             _ => {

@@ -2,20 +2,27 @@
 //!
 //! All posts age alike, so which of two stands higher changes with their likes alone: `likes / 2^(age / half-life)` is
 //! in the order of `time made + half-life * log2(likes)`. That is what is kept, for each post once. It is set, not
-//! counted up, so news that is repeated changes nothing (law 4); the log's follower takes news in its order (law 6).
+//! counted up, so news that is repeated changes nothing (law 4), and older news than what is known is passed over.
 
 use std::collections::BTreeSet;
 
 use rustc_hash::FxHashMap;
 
 use crate::limits::{POPULAR_HALF_LIFE, POPULAR_KEPT};
-use crate::model::{Millis, PostId};
+use crate::model::{Millis, Position, PostId};
 
 /// The best [`POPULAR_KEPT`] posts that it was told of. One that has fallen out comes back with its next like.
 #[derive(Debug, Default)]
 pub struct Ranking {
-    standings: FxHashMap<PostId, Millis>,
+    places: FxHashMap<PostId, Place>,
     order: BTreeSet<(Millis, PostId)>,
+}
+
+#[derive(Debug)]
+struct Place {
+    standing: Millis,
+    /// The position in the log that its likes are from.
+    told: Position,
 }
 
 /// The time at which a post with a single like would have to be made to stand where `post` does, with its one like or
@@ -26,25 +33,28 @@ fn standing(post: PostId, likes: u64) -> Millis {
 }
 
 impl Ranking {
-    /// The post has `likes` likes now; without any it leaves.
-    pub fn set(&mut self, post: PostId, likes: u64) {
+    /// The post has `likes` likes at `position`; without any it leaves.
+    pub fn set(&mut self, post: PostId, likes: u64, position: Position) {
+        if self.places.get(&post).is_some_and(|place| place.told > position) {
+            return;
+        }
         self.remove(post);
         if likes == 0 {
             return;
         }
         let standing = standing(post, likes);
-        self.standings.insert(post, standing);
+        self.places.insert(post, Place { standing, told: position });
         self.order.insert((standing, post));
         if self.order.len() > POPULAR_KEPT
             && let Some((_, last)) = self.order.pop_first()
         {
-            self.standings.remove(&last);
+            self.places.remove(&last);
         }
     }
 
     /// The post leaves.
     pub fn remove(&mut self, post: PostId) {
-        if let Some(standing) = self.standings.remove(&post) {
+        if let Some(Place { standing, .. }) = self.places.remove(&post) {
             self.order.remove(&(standing, post));
         }
     }
@@ -68,9 +78,12 @@ mod tests {
         PostId::new(Millis(NOW_MS - hours * HOUR_MS), 7, sequence)
     }
 
+    /// What is told in this order comes to.
     fn ranked(posts: &[(PostId, u64)]) -> Vec<PostId> {
         let mut ranking = Ranking::default();
-        posts.iter().for_each(|&(post, likes)| ranking.set(post, likes));
+        for (n, &(post, likes)) in posts.iter().enumerate() {
+            ranking.set(post, likes, Position(n as u64));
+        }
         ranking.best(posts.len())
     }
 
@@ -94,11 +107,29 @@ mod tests {
         let (a, b) = (post(1, 0), post(2, 0));
         assert_eq!(ranked(&[(a, 9), (b, 5), (a, 9), (a, 2), (a, 2)]), [b, a]);
         assert_eq!(ranked(&[(a, 9), (b, 5), (a, 0), (a, 0)]), [b]);
+    }
+
+    #[test]
+    fn older_news_is_passed_over() {
+        let (a, b) = (post(1, 0), post(2, 0));
         let mut ranking = Ranking::default();
-        ranking.remove(a);
-        ranking.set(a, u64::MAX);
-        ranking.remove(a);
-        assert!(ranking.best(10).is_empty() && ranking.standings.is_empty());
+        ranking.set(b, 2, Position(1));
+        ranking.set(a, 9, Position(7));
+        for stale in [0, 1, 100] {
+            ranking.set(a, stale, Position(6));
+            assert_eq!(ranking.best(2), [a, b]);
+        }
+        ranking.set(a, 1, Position(7));
+        assert_eq!(ranking.best(2), [b, a]);
+    }
+
+    #[test]
+    fn what_is_removed_leaves_nothing_behind() {
+        let mut ranking = Ranking::default();
+        ranking.remove(post(1, 0));
+        ranking.set(post(1, 0), u64::MAX, Position(1));
+        ranking.remove(post(1, 0));
+        assert!(ranking.order.is_empty() && ranking.places.is_empty());
     }
 
     #[test]
@@ -106,8 +137,8 @@ mod tests {
         let mut ranking = Ranking::default();
         let posts: Vec<PostId> = (0..5_000).map(|n| PostId::new(Millis(NOW_MS + n), 7, 0)).collect();
         for round in 1..4 {
-            posts.iter().for_each(|&post| ranking.set(post, round));
-            assert_eq!((ranking.order.len(), ranking.standings.len()), (POPULAR_KEPT, POPULAR_KEPT));
+            posts.iter().for_each(|&post| ranking.set(post, round, Position(round)));
+            assert_eq!((ranking.order.len(), ranking.places.len()), (POPULAR_KEPT, POPULAR_KEPT));
         }
         let newest: Vec<PostId> = posts.iter().rev().copied().collect();
         assert_eq!(ranking.best(POPULAR_POSTS), newest[..POPULAR_POSTS]);
@@ -119,8 +150,9 @@ mod tests {
     #[test]
     fn the_order_is_that_of_decayed_likes_at_any_time() {
         let mut random = fastrand::Rng::with_seed(6);
-        let posts: Vec<(PostId, u64)> =
-            (0..900).map(|n| (post(random.u64(0..200), n), 1 + random.u64(..100_000) / random.u64(1..100_000))).collect();
+        let posts: Vec<(PostId, u64)> = (0..900)
+            .map(|n| (post(random.u64(0..200), n), 1 + random.u64(..100_000) / random.u64(1..100_000)))
+            .collect();
         let likes: FxHashMap<PostId, u64> = posts.iter().copied().collect();
         let ranked = ranked(&posts);
         assert_eq!(ranked.len(), posts.len());

@@ -46,8 +46,8 @@ impl PopularCopy {
         Ok(())
     }
 
-    /// Counts the likes of every post that the copy or this node has in its ranking. A like that is given while they are
-    /// counted may be passed over, until the post's next one.
+    /// Counts the likes of every post that the copy or this node has in its ranking. Of one that loses its last like while
+    /// they are counted, the node may hear of that first; it then stands there without likes, until its next one.
     async fn make_up(&self) -> Result<(), Box<dyn Error + Send + Sync>> {
         let copy = self.shard.read_popular().await?;
         let mut posts = copy.and_then(|string| unpack_unordered(&string, POPULAR_KEPT)).unwrap_or_default();
@@ -55,10 +55,15 @@ impl PopularCopy {
         posts.sort_unstable();
         posts.dedup();
         for ids in posts.chunks(PAGE_MAX) {
+            // Before they are counted, so that what the node hears meanwhile is not passed over.
+            let position = self.tier.ring.position();
             let found = self.tier.store.posts(ids).await?;
             let mut ranking = self.tier.popular.ranking();
             for (&id, post) in ids.iter().zip(found) {
-                ranking.set(id, post.map_or(0, |post| post.likes));
+                match post {
+                    Some(post) => ranking.set(id, post.likes, position),
+                    None => ranking.remove(id),
+                }
             }
         }
         Ok(())
