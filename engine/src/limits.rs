@@ -41,6 +41,15 @@ pub const SESSION_TRIES: usize = 12;
 /// Newest likes of a reader that a node remembers.
 pub const RECENT_LIKES: usize = 1_000;
 
+/// Posts that the ranking of popular posts tells at the most.
+pub const POPULAR_POSTS: usize = 500;
+/// Posts that it keeps: so many that it still has [`POPULAR_POSTS`] after most of them were removed at once.
+pub const POPULAR_KEPT: usize = 2 * POPULAR_POSTS;
+/// With every such time of a post's age its likes are worth half as much.
+pub const POPULAR_HALF_LIFE: Duration = Duration::from_secs(12 * 60 * 60);
+/// How often a node puts the ranking into the shard.
+pub const POPULAR_COPY_EVERY: Duration = Duration::from_secs(5);
+
 /// Reader slots: the unit in which readers are shared out among shards and workers.
 pub const READER_SLOTS: u16 = 4_096;
 /// Logical shards: the unit in which acting users are partitioned in the store.

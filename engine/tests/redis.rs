@@ -147,6 +147,19 @@ async fn only_readers_renew_a_windows_time_to_live() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_popular_posts_have_a_time_to_live_and_their_key_is_ours() {
+    let Some(urls) = shared_urls() else { return };
+    let mut space = Space::new(&urls[..1]);
+    let shards = open(&urls[..1], &[1], &space.prefix).await.unwrap();
+    shards.set_popular(Bytes::from_static(b"popular")).await.unwrap();
+    let (key, whole) = (format!("{}:popular", space.prefix), WINDOW_TTL.as_secs() as i64);
+    assert!((whole - 60..=whole).contains(&space.ask(cmd("TTL").arg(&key))));
+    let _: () = space.ask(cmd("DEL").arg(format!("{}:tributary", space.prefix)));
+    let again = open(&urls[..1], &[1], &space.prefix).await.expect("a server that lost its mark is still ours");
+    assert_eq!(again.read_popular().await.unwrap().as_deref(), Some(&b"popular"[..]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_sweep_removes_strings_without_a_fill_and_keeps_windows() {
     let Some(urls) = shared_urls() else { return };
     let mut space = Space::new(&urls[..1]);

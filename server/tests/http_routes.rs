@@ -243,6 +243,7 @@ async fn other_methods_are_405_with_allow_and_other_paths_404() {
         ("/v1/posts/1", "GET, DELETE, HEAD"),
         ("/v1/likes/1", "PUT, DELETE"),
         ("/v1/mutes", "GET, HEAD"),
+        ("/v1/popular", "GET, HEAD"),
         ("/v1/operator/tuning", "GET, PUT, HEAD"),
         ("/v1/auth/dev", "POST"),
         ("/healthz", "GET, HEAD"),

@@ -5,6 +5,7 @@
 
 mod loading;
 mod own;
+mod popular;
 mod pulls;
 mod remembered;
 mod rendered;
@@ -15,6 +16,7 @@ mod view;
 
 pub use loading::LoadingCache;
 pub use own::Unlogged;
+pub use popular::Popular;
 pub use pulls::PullAuthors;
 pub use remembered::{Marked, Marks, RememberedPage};
 pub use rendered::RenderedPost;

@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::{LoadingCache, Marks, PullAuthors, RecentLikes, RememberedPage, RenderedPost, Source, Unlogged, View};
+use super::{
+    LoadingCache, Marks, Popular, PullAuthors, RecentLikes, RememberedPage, RenderedPost, Source, Unlogged, View,
+};
 use crate::limits::BEHIND_WAIT;
 use crate::model::{Channel, Epoch, Event, LoggedEvent, NumberedEvent, Position, PostId, UserId};
 use crate::ports::Store;
@@ -107,6 +109,8 @@ pub struct Tier {
     pub marks: Marks,
     /// Authors with posts on pull.
     pub pulls: PullAuthors,
+    /// The popular posts.
+    pub popular: Popular,
     /// Own posts on their way through the log.
     pub unlogged: Unlogged,
     /// Truth.
@@ -134,6 +138,7 @@ impl Tier {
             }),
             marks: Marks::default(),
             pulls: PullAuthors::default(),
+            popular: Popular::default(),
             unlogged: Unlogged::default(),
             store,
             applied: watch::Sender::new(position),
@@ -171,6 +176,7 @@ impl Tier {
         self.likes.invalidate_all();
         self.posts.invalidate_all();
         self.marks.raise_all();
+        self.popular.miss();
     }
 
     /// Applies an event to everything here. Only the log's follower does this: it owns the ring's writer.
@@ -192,6 +198,7 @@ impl Tier {
                         rendered.set_likes(likes, position);
                     }
                 });
+                self.popular.ranking().set(post, likes, position);
                 writer.advance(position);
             }
             _ => {
@@ -207,6 +214,7 @@ impl Tier {
             Event::Removed { post, .. } => {
                 self.posts.insert(post, None);
                 self.marks.raise(post);
+                self.popular.ranking().remove(post);
             }
             Event::Followed { follower: user, .. }
             | Event::Unfollowed { follower: user, .. }

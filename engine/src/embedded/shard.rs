@@ -24,6 +24,8 @@ const EVICTION_SAMPLE: usize = 5;
 /// Strings of bytes, one a reader, in memory.
 pub struct ProcessShard {
     stripes: Box<[Mutex<Stripe>]>,
+    /// The string of the popular posts.
+    popular: Mutex<Option<Bytes>>,
     clock: Clock,
 }
 
@@ -54,7 +56,7 @@ impl ProcessShard {
             random: fastrand::Rng::with_seed(n as u64),
             ..Stripe::default()
         };
-        Self { stripes: (0..count).map(|n| Mutex::new(stripe(n))).collect(), clock }
+        Self { stripes: (0..count).map(|n| Mutex::new(stripe(n))).collect(), popular: Mutex::default(), clock }
     }
 
     /// Strings held.
@@ -193,6 +195,16 @@ impl Shard for ProcessShard {
             }
             start = end;
         }
+        Ok(())
+    }
+
+    async fn read_popular(&self) -> Result<Option<Bytes>, ShardError> {
+        Ok(self.popular.lock().expect("nobody panics with the string in hand").clone())
+    }
+
+    /// Forgotten with the process, which is no longer here than its node.
+    async fn set_popular(&self, posts: Bytes) -> Result<(), ShardError> {
+        *self.popular.lock().expect("nobody panics with the string in hand") = Some(posts);
         Ok(())
     }
 

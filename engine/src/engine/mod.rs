@@ -196,6 +196,18 @@ impl Engine {
         self.node()?.reads.post(caller, id).await
     }
 
+    /// A page of the popular posts, for guests too.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn popular(
+        &self,
+        caller: Option<UserId>,
+        page: &PageRequest,
+    ) -> Result<Page<Arc<RenderedPost>>, ReadError> {
+        self.node()?.reads.popular(caller, page).await
+    }
+
     /// One user, unless that user has blocked the caller.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use crate::command::Commands;
 use crate::model::{Costs, Tuning};
 use crate::ports::StoreError;
 use crate::read::Reads;
-use crate::work::{Flush, FlushState, Janitor, Relay, Share};
+use crate::work::{Flush, FlushState, Janitor, PopularCopy, Relay, Share};
 
 pub(super) struct Node {
     pub(super) reads: Reads,
@@ -40,6 +40,7 @@ impl Node {
         if options.roles.api {
             tasks.spawn(Relay::new(store.clone(), log.clone()).run(stopped.clone()));
             tasks.spawn(checkpointer.run(stopped.clone()));
+            tasks.spawn(PopularCopy::new(tier.clone(), shard.clone()).run(stopped.clone()));
         }
         if options.roles.worker {
             let (share, slots) = Share::take(store.clone()).await;

@@ -41,10 +41,13 @@ impl FollowView {
         self.blocks.binary_search(&other).is_err() && self.blocked_by.binary_search(&other).is_err()
     }
 
+    /// Whether posts of `author` are kept from the reader wherever they stand: muted, or blocked either way.
+    pub fn hides(&self, author: UserId) -> bool {
+        self.mutes.binary_search(&author).is_ok() || !self.unblocked(author)
+    }
+
     /// Whether posts of `author` belong into the home timeline of `reader`, whose view this is.
     pub fn shows(&self, reader: UserId, author: UserId) -> bool {
-        (author == reader || self.follows(author))
-            && self.mutes.binary_search(&author).is_err()
-            && self.unblocked(author)
+        (author == reader || self.follows(author)) && !self.hides(author)
     }
 }

@@ -1,5 +1,6 @@
 //! The Shard port: strings of bytes, one a reader, that may vanish, go back in time or be repeated at will.
-//! What is in them (windows) is the engine's affair: every one is a true statement (law 2).
+//! What is in them (windows) is the engine's affair: every one is a true statement (law 2). One string more is for all:
+//! the popular posts, to be counted anew by whoever reads it.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -89,6 +90,13 @@ pub trait Shard: Send + Sync + 'static {
     /// Removes strings that have no fill, and those that nobody has read for [`WINDOW_TTL`](crate::limits::WINDOW_TTL),
     /// as far as the shard does not see to it by itself. Takes its time, and is asked for now and then.
     async fn sweep(&self) -> Result<(), ShardError>;
+
+    /// The string of the popular posts, if there is one.
+    async fn read_popular(&self) -> Result<Option<Bytes>, ShardError>;
+
+    /// Replaces the string of the popular posts. It is forgotten where nobody sets it again for
+    /// [`WINDOW_TTL`](crate::limits::WINDOW_TTL).
+    async fn set_popular(&self, posts: Bytes) -> Result<(), ShardError>;
 
     /// The nodes behind it, in the order of their names: at least one. Does not ask them.
     fn states(&self) -> Vec<ShardState>;

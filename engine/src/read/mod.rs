@@ -9,6 +9,7 @@ mod home;
 mod hydrate;
 mod lists;
 mod page;
+mod popular;
 mod since;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::work::CheckpointQueue;
 
 pub use crate::cache::Source;
 pub use page::{Feed, FeedItem, Page, PageRequest, ReadError};
+pub use popular::POPULAR_CURSOR_CHARS;
 
 /// What reads work with. Cheap to clone.
 #[derive(Clone)]

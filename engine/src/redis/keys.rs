@@ -5,6 +5,7 @@
 //! | `<prefix>:tributary` | the version of this layout |
 //! | `<prefix>:w:<reader>` | a reader's window, with a time to live; without one it has no fill |
 //! | `<prefix>:r:<caller>` | a caller's rate, with a time to live |
+//! | `<prefix>:popular` | the popular posts, with a time to live, on the server of the first slot |
 //!
 //! Readers are decimal, so that an operator finds them. Eight binary bytes would save 11 bytes a window: nothing
 //! beside a window's three thousand.
@@ -39,6 +40,10 @@ impl Keys {
         format!("{}:tributary", self.prefix)
     }
 
+    pub fn popular(&self) -> String {
+        format!("{}:popular", self.prefix)
+    }
+
     pub fn window(&self, reader: UserId) -> Vec<u8> {
         let mut key = Vec::with_capacity(self.windows.len() + 19);
         self.write_window(reader, &mut key);
@@ -62,9 +67,10 @@ impl Keys {
         digits.parse().ok()
     }
 
-    /// Whether a key is a caller's rate.
-    pub fn is_rate(&self, key: &[u8]) -> bool {
-        key.strip_prefix(self.prefix.as_bytes()).is_some_and(|rest| rest.starts_with(b":r:"))
+    /// Whether a key is one of ours, of whatever kind.
+    pub fn is_ours(&self, key: &[u8]) -> bool {
+        let rest = key.strip_prefix(self.prefix.as_bytes()).unwrap_or_default();
+        self.reader(key).is_some() || rest.starts_with(b":r:") || [&b":popular"[..], b":tributary"].contains(&rest)
     }
 
     /// The pattern of everything under the prefix.
@@ -91,7 +97,16 @@ mod tests {
         for other in ["trib-1:w:", "trib-1:w:12x", "trib-1:r:12", "trib-11:w:12", "trib-1:tributary", ""] {
             assert_eq!(keys.reader(other.as_bytes()), None, "{other}");
         }
-        assert!(keys.is_rate(&keys.rate(b"a\0b")) && !keys.is_rate(b"trib-1:w:1"));
+    }
+
+    #[test]
+    fn our_keys_are_told_from_others() {
+        let keys = Keys::new("trib-1").unwrap();
+        let ours = [keys.marker().into(), keys.popular().into(), keys.window(UserId(7)), keys.rate(b"a\0b")];
+        assert!(ours.iter().all(|key: &Vec<u8>| keys.is_ours(key)));
+        for other in ["trib-1:w:", "trib-1:x", "trib-1", "trib-1:popular:1", "trib-11:popular", ":popular", ""] {
+            assert!(!keys.is_ours(other.as_bytes()), "{other}");
+        }
     }
 
     #[test]

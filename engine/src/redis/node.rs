@@ -204,8 +204,7 @@ impl RedisNode {
             for key in keys.iter().take(SEARCH_LOOKED_AT - looked_at) {
                 looked_at += 1;
                 let kind: String = cmd("TYPE").arg(key).query_async(&mut line).await?;
-                let ours = self.keys.reader(key).is_some() || self.keys.is_rate(key) || *key == marker.as_bytes();
-                if kind != "none" && (kind != "string" || !ours) {
+                if kind != "none" && (kind != "string" || !self.keys.is_ours(key)) {
                     return Err(NodeError::Foreign(format!("{:?}, a {kind}", String::from_utf8_lossy(key))));
                 }
             }

@@ -89,6 +89,11 @@ impl RedisShards {
         &self.nodes[self.routing().owner(reader)]
     }
 
+    /// The server of the first slot.
+    fn first(&self) -> &RedisNode {
+        &self.nodes[usize::from(self.routing().owners[0])]
+    }
+
     /// One error that names every node that failed.
     fn told(&self, outcomes: impl IntoIterator<Item = (usize, Result<(), NodeError>)>) -> Result<(), ShardError> {
         let failed = outcomes.into_iter().filter_map(|(node, outcome)| Some((node, outcome.err()?)));
@@ -185,6 +190,21 @@ impl Shard for RedisShards {
             Ok(())
         });
         self.told(join_all(removals).await.into_iter().enumerate())
+    }
+
+    async fn read_popular(&self) -> Result<Option<Bytes>, ShardError> {
+        let node = self.first();
+        let mut get = pipe();
+        get.cmd("GET").arg(node.keys.popular());
+        let (string,): (Option<Vec<u8>>,) = node.call(&get).await.map_err(|error| named(node, &error))?;
+        Ok(string.map(Bytes::from))
+    }
+
+    async fn set_popular(&self, posts: Bytes) -> Result<(), ShardError> {
+        let node = self.first();
+        let mut set = pipe();
+        set.cmd("SET").arg(node.keys.popular()).arg(&*posts).arg("EX").arg(WINDOW_TTL.as_secs());
+        node.call::<()>(&set).await.map_err(|error| named(node, &error))
     }
 
     async fn sweep(&self) -> Result<(), ShardError> {

@@ -42,6 +42,14 @@ impl Shard for HeldShard {
         vec![ShardState { name: "held".into(), up: true }]
     }
 
+    async fn read_popular(&self) -> Result<Option<Bytes>, ShardError> {
+        Ok(None)
+    }
+
+    async fn set_popular(&self, _: Bytes) -> Result<(), ShardError> {
+        Ok(())
+    }
+
     async fn remove(&self, _: &[UserId]) -> Result<(), ShardError> {
         Ok(())
     }

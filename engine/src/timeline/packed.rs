@@ -46,6 +46,32 @@ pub fn pack(ids: impl IntoIterator<Item = PostId>, out: &mut Vec<u8>) {
     }
 }
 
+/// Bytes of `count` ids in any order at the most: the newest's time, and for each a number and a sequence.
+pub const fn unordered_bytes(count: usize) -> usize {
+    6 + count * (8 + 2)
+}
+
+/// Packs ids in any order, which they keep: the milliseconds of the newest, then each id as if that stood above it.
+pub fn pack_unordered(ids: &[PostId], out: &mut Vec<u8>) {
+    let newest_ms = ids.iter().max().map_or(0, |newest| newest.parts().0);
+    put_number(out, newest_ms);
+    for &id in ids {
+        Packer { above_ms: newest_ms }.push(id, out);
+    }
+}
+
+/// The ids of [`pack_unordered`]; none where the bytes are anything else, or more than `count` ids.
+pub fn unpack_unordered(mut bytes: &[u8], count: usize) -> Option<Vec<PostId>> {
+    let newest_ms = take_number(&mut bytes).filter(|&ms| ms <= PostId::MAX.parts().0)?;
+    let mut ids = Vec::new();
+    let mut unpacked = unpack(bytes);
+    while !unpacked.is_exhausted() {
+        unpacked.above_ms = newest_ms;
+        ids.push(unpacked.next().filter(|_| ids.len() < count)?);
+    }
+    Some(ids)
+}
+
 /// The ids of a packed run, newest first. Ends at the first byte that cannot belong to one.
 #[derive(Clone, Debug)]
 pub struct Unpacked<'a> {
@@ -175,6 +201,26 @@ mod tests {
             let mut unpacked = unpack(&bytes);
             prop_assert_eq!(unpacked.by_ref().collect::<Vec<_>>(), ids);
             prop_assert!(unpacked.is_exhausted());
+        }
+
+        #[test]
+        fn ids_in_any_order_survive_packing_within_their_bound(
+            ids in prop::collection::vec((0..=PostId::MAX.0).prop_map(PostId), 0..300)
+        ) {
+            let mut bytes = Vec::new();
+            pack_unordered(&ids, &mut bytes);
+            prop_assert!(bytes.len() <= unordered_bytes(ids.len()));
+            prop_assert_eq!(unpack_unordered(&bytes, ids.len()), Some(ids.clone()));
+            if !ids.is_empty() {
+                prop_assert_eq!(unpack_unordered(&bytes, ids.len() - 1), None);
+                prop_assert_eq!(unpack_unordered(&bytes[..bytes.len() - 1], ids.len()).filter(|part| *part == ids), None);
+            }
+        }
+
+        #[test]
+        fn arbitrary_bytes_are_refused_or_ids_that_can_be(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let ids = unpack_unordered(&bytes, 20).unwrap_or_default();
+            prop_assert!(ids.len() <= 20 && ids.iter().all(|id| *id <= PostId::MAX));
         }
 
         #[test]

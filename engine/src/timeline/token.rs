@@ -1,6 +1,6 @@
-//! Cursors and `fresh` tokens: a few numbers, signed, bound to their list.
+//! Cursors and `fresh` tokens: a few numbers or bytes, signed, bound to their list.
 //!
-//! Form: base64url(version, LEB128 numbers, first 16 bytes of HMAC-SHA256 (RFC 2104) over the list and all before).
+//! Form: base64url(version, LEB128 numbers or bytes, first 16 bytes of HMAC-SHA256 (RFC 2104) over the list and all before).
 //! The list itself is not in the token, so one of another list, another reader or another engine is simply not valid.
 
 use base64::Engine as _;
@@ -13,8 +13,13 @@ use crate::model::UserId;
 
 const VERSION: u8 = 1;
 const TAG_BYTES: usize = 16;
-/// No token of ours is longer: a version, five numbers and the tag, in base64.
-const TOKEN_CHARS: usize = 96;
+/// No token of numbers is longer: five of them.
+const TOKEN_CHARS: usize = token_chars(5 * 10);
+
+/// Characters of a token that says `bytes` bytes, at the most: a version, the bytes and the tag, in base64.
+pub const fn token_chars(bytes: usize) -> usize {
+    (1 + bytes + TAG_BYTES).div_ceil(3) * 4
+}
 
 /// Which list a cursor belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,6 +36,8 @@ pub enum ListId {
     Users { caller: UserId, user: UserId, list: u8 },
     /// The versions of the tuning.
     Tunings,
+    /// The popular posts, whoever asks.
+    Popular,
 }
 
 impl ListId {
@@ -41,6 +48,7 @@ impl ListId {
             Self::Since(reader) => (3, reader.0, 0),
             Self::Posts { caller, author } => (4, caller.0, author.0),
             Self::Tunings => (5, 0, 0),
+            Self::Popular => (6, 0, 0),
             Self::Users { caller, user, list } => (16 + list, caller.0, user.0),
         };
         let mut bytes = [kind; 17];
@@ -80,32 +88,51 @@ impl Signer {
 
     /// The token that says `numbers` about `list`.
     pub fn seal<const N: usize>(&self, list: ListId, numbers: [u64; N]) -> String {
-        let mut bytes = Vec::with_capacity(TOKEN_CHARS);
-        bytes.push(VERSION);
+        let mut token = Vec::with_capacity(TOKEN_CHARS);
+        token.push(VERSION);
         for number in numbers {
-            put_number(&mut bytes, number);
+            put_number(&mut token, number);
         }
-        let tag = mac(&self.keyed, list, &bytes).finalize().into_bytes();
-        bytes.extend_from_slice(&tag[..TAG_BYTES]);
-        BASE64.encode(bytes)
+        self.sealed(list, token)
     }
 
     /// The numbers of a token of `list`; none for anything that none of the keys did [`seal`](Self::seal) for it.
     pub fn open<const N: usize>(&self, list: ListId, token: &str) -> Option<[u64; N]> {
-        if token.len() > TOKEN_CHARS {
+        let bytes = self.open_bytes(list, token, TOKEN_CHARS)?;
+        let mut rest = &bytes[..];
+        let mut numbers = [0; N];
+        for number in &mut numbers {
+            *number = take_number(&mut rest)?;
+        }
+        rest.is_empty().then_some(numbers)
+    }
+
+    /// The token that says `bytes` about `list`.
+    pub fn seal_bytes(&self, list: ListId, bytes: &[u8]) -> String {
+        let mut token = Vec::with_capacity(1 + bytes.len() + TAG_BYTES);
+        token.push(VERSION);
+        token.extend_from_slice(bytes);
+        self.sealed(list, token)
+    }
+
+    fn sealed(&self, list: ListId, mut payload: Vec<u8>) -> String {
+        let tag = mac(&self.keyed, list, &payload).finalize().into_bytes();
+        payload.extend_from_slice(&tag[..TAG_BYTES]);
+        BASE64.encode(payload)
+    }
+
+    /// The bytes of a token of `list`; none where it is longer than `chars`, and for anything that none of the keys did
+    /// seal for it.
+    pub fn open_bytes(&self, list: ListId, token: &str, chars: usize) -> Option<Vec<u8>> {
+        if token.len() > chars {
             return None;
         }
         let bytes = BASE64.decode(token).ok()?;
-        let (mut payload, tag) = bytes.split_at_checked(bytes.len().checked_sub(TAG_BYTES)?)?;
+        let (payload, tag) = bytes.split_at_checked(bytes.len().checked_sub(TAG_BYTES)?)?;
         let mut keys = std::iter::once(&self.keyed).chain(&self.others);
         keys.find(|keyed| mac(keyed, list, payload).verify_truncated_left(tag).is_ok())?;
-        let (VERSION, rest) = payload.split_first().map(|(v, rest)| (*v, rest))? else { return None };
-        payload = rest;
-        let mut numbers = [0; N];
-        for number in &mut numbers {
-            *number = take_number(&mut payload)?;
-        }
-        payload.is_empty().then_some(numbers)
+        let (&version, said) = payload.split_first()?;
+        (version == VERSION).then(|| said.to_vec())
     }
 }
 
@@ -148,6 +175,21 @@ mod tests {
             assert!(opens(one, other) && opens(other, one));
         }
         assert!(!opens(&after, &added) && !opens(&before, &first), "what is not known is refused");
+    }
+
+    #[test]
+    fn bytes_survive_and_have_the_length_that_is_told() {
+        let signer = Signer::new(&[1; 32]);
+        for count in [0, 1, 2, 3, 5_000] {
+            let bytes = vec![7; count];
+            let token = signer.seal_bytes(ListId::Popular, &bytes);
+            assert!(token.len() <= token_chars(count));
+            assert_eq!(signer.open_bytes(ListId::Popular, &token, token_chars(count)), Some(bytes));
+            assert_eq!(signer.open_bytes(ListId::Popular, &token, token.len() - 1), None);
+            assert_eq!(signer.open_bytes(ListId::Tunings, &token, token.len()), None);
+            let changed = format!("{}{}", &token[1..2], &token[1..]);
+            assert_eq!(signer.open_bytes(ListId::Popular, &changed, token.len()).filter(|_| changed != token), None);
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Work in the background: the relay numbers and publishes, the follower applies the log to a node's caches, the
-//! flush compacts posts into windows for the worker's share of the readers, checkpoints are saved, the janitor takes
-//! away what nobody needs.
+//! flush compacts posts into windows for the worker's share of the readers, checkpoints are saved, the popular posts are
+//! copied to where other nodes find them, the janitor takes away what nobody needs.
 //!
 //! Each piece can be driven step by step (tests do) or run on its own. None of it is ever waited for by a command,
 //! and none of it has to keep up for a read to be right (laws 2 and 8).
@@ -11,6 +11,7 @@ mod follower;
 mod group;
 mod janitor;
 mod memory;
+mod popular;
 mod relay;
 mod share;
 
@@ -20,6 +21,7 @@ pub use follower::Follower;
 pub use group::{Audience, Group, Posts};
 pub use janitor::Janitor;
 pub use memory::Memory;
+pub use popular::PopularCopy;
 pub use relay::Relay;
 pub use share::Share;
 

@@ -18,12 +18,13 @@ pub async fn caller(app: &App, headers: &HeaderMap, address: IpAddr) -> Result<C
     }
 }
 
-/// Whoever the token names on a route for guests, where the address was counted; none: there is no token.
-pub fn optional(app: &App, headers: &HeaderMap) -> Result<Option<Caller>, Fault> {
-    match request::header(headers, &AUTHORIZATION)? {
-        Some(_) => token(headers).and_then(|token| verified(app, token)).map(Some),
-        None => Ok(None),
+/// Whoever the token names, or a guest where none is sent. A token that is not good is refused all the same: its client
+/// must learn that it has to sign in again.
+pub async fn visitor(app: &App, headers: &HeaderMap, address: IpAddr) -> Result<Option<Caller>, Fault> {
+    if headers.contains_key(AUTHORIZATION) {
+        return caller(app, headers, address).await.map(Some);
     }
+    app.limits.address(address).await.map(|()| None)
 }
 
 /// The caller, if it is an operator.

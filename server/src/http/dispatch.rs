@@ -68,6 +68,7 @@ async fn answered(inbound: Inbound) -> Result<Answer, Fault> {
             app.limits.address(address).await?;
             Admitted::Anybody(handler)
         }
+        Door::Visitor(handler) => Admitted::Visitor(handler, auth::visitor(&app, request.headers(), address).await?),
         Door::User(handler) => Admitted::Caller(handler, auth::caller(&app, request.headers(), address).await?),
         Door::Operator(handler) => {
             let caller = auth::caller(&app, request.headers(), address).await?;
@@ -84,6 +85,7 @@ async fn answered(inbound: Inbound) -> Result<Answer, Fault> {
     let call = Call { app, parts, id, body, key };
     match admitted {
         Admitted::Anybody(handler) => handler(call).await,
+        Admitted::Visitor(handler, caller) => handler(call, caller).await,
         Admitted::Caller(handler, caller) => handler(call, caller).await,
     }
 }
@@ -91,6 +93,7 @@ async fn answered(inbound: Inbound) -> Result<Answer, Fault> {
 /// Who came through a door, on the way to its handler.
 enum Admitted {
     Anybody(fn(Call) -> Handled),
+    Visitor(fn(Call, Option<Caller>) -> Handled, Option<Caller>),
     Caller(fn(Call, Caller) -> Handled, Caller),
 }
 

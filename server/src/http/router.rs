@@ -11,7 +11,7 @@ use tributary_engine::ClientKey;
 use super::app::App;
 use super::problem::Fault;
 use super::respond::Answer;
-use super::routes::{auth, feed, health, likes, operator, posts, relations, signin, users};
+use super::routes::{auth, feed, health, likes, operator, popular, posts, relations, signin, users};
 use super::tokens::Caller;
 
 /// A request that found its route, read whole.
@@ -38,6 +38,8 @@ pub enum Door {
     Probe(fn(Call) -> Handled),
     /// Anybody, without a token.
     Guest(fn(Call) -> Handled),
+    /// Anybody; whoever has a token is known by it.
+    Visitor(fn(Call, Option<Caller>) -> Handled),
     /// Whoever has a token.
     User(fn(Call, Caller) -> Handled),
     /// Whoever has an operator's token.
@@ -50,6 +52,9 @@ macro_rules! door {
     };
     (Guest $handler:path) => {
         Door::Guest(|call| Box::pin($handler(call)))
+    };
+    (Visitor $handler:path) => {
+        Door::Visitor(|call, caller| Box::pin($handler(call, caller)))
     };
     (User $handler:path) => {
         Door::User(|call, caller| Box::pin($handler(call, caller)))
@@ -74,7 +79,7 @@ pub const ROUTES: &[(Method, &str, Door)] = routes! {
     POST   "/v1/auth/refresh"             Guest    auth::refresh;
     POST   "/v1/auth/logout"              Guest    auth::logout;
     GET    "/v1/auth/providers"           Guest    signin::providers;
-    GET    "/v1/auth/{id}/login"          Guest    signin::login;
+    GET    "/v1/auth/{id}/login"          Visitor  signin::login;
     GET    "/v1/auth/{id}/callback"       Guest    signin::callback;
     GET    "/v1/me"                       User     users::me;
     GET    "/v1/users"                    User     users::by_handle;
@@ -96,6 +101,7 @@ pub const ROUTES: &[(Method, &str, Door)] = routes! {
     PUT    "/v1/blocks/{id}"              User     relations::block;
     DELETE "/v1/blocks/{id}"              User     relations::unblock;
     GET    "/v1/feed"                     User     feed::home;
+    GET    "/v1/popular"                  Visitor  popular::list;
     GET    "/v1/operator/tuning"          Operator operator::tuning;
     PUT    "/v1/operator/tuning"          Operator operator::tune;
     GET    "/v1/operator/tuning/history"  Operator operator::history;

@@ -28,6 +28,7 @@ pub async fn run(make: impl AsyncFn() -> Arc<dyn Shard>) {
         a_batch_reaches_many_readers,
         an_empty_batch_and_an_empty_fill_are_nothing_special,
         writers_at_the_same_time_lose_nothing,
+        the_popular_posts_are_replaced_and_are_no_readers_string,
     );
 }
 
@@ -186,4 +187,20 @@ async fn writers_at_the_same_time_lose_nothing(shard: Arc<dyn Shard>) {
             assert_eq!(string["fill".len()..].chars().filter(|&c| c == mark).count(), ROUNDS, "{reader}");
         }
     }
+}
+
+async fn the_popular_posts_are_replaced_and_are_no_readers_string(shard: Arc<dyn Shard>) {
+    let popular = async || shard.read_popular().await.expect("the shard reads");
+    assert_eq!(popular().await, None);
+    set(&shard, ANN, "fill").await;
+    let every_byte: Bytes = (0..=255).cycle().take(10_006).collect::<Vec<u8>>().into();
+    for string in [every_byte, Bytes::from_static(b"popular"), Bytes::new(), Bytes::from_static(b"again")] {
+        for _ in 0..2 {
+            shard.set_popular(string.clone()).await.expect("the shard sets");
+            assert_eq!(popular().await, Some(string.clone()));
+        }
+    }
+    shard.sweep().await.expect("the shard sweeps");
+    shard.remove(&[ANN, BEN]).await.expect("the shard removes");
+    assert_eq!((popular().await.as_deref(), read(&shard, ANN).await), (Some(&b"again"[..]), None));
 }

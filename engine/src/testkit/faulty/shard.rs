@@ -150,6 +150,21 @@ impl Shard for FaultyShard {
         self.lose_reply()
     }
 
+    async fn read_popular(&self) -> Result<Option<Bytes>, ShardError> {
+        self.refuse()?;
+        let string = self.inner.read_popular().await?.filter(|_| !self.faults.strikes(Fault::StringLost));
+        self.lose_reply()?;
+        Ok(string)
+    }
+
+    async fn set_popular(&self, posts: Bytes) -> Result<(), ShardError> {
+        self.refuse()?;
+        if !self.faults.strikes(Fault::SetLost) {
+            self.inner.set_popular(posts).await?;
+        }
+        self.lose_reply()
+    }
+
     async fn sweep(&self) -> Result<(), ShardError> {
         self.refuse()?;
         self.inner.sweep().await

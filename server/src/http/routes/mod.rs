@@ -5,6 +5,7 @@ pub mod feed;
 pub mod health;
 pub mod likes;
 pub mod operator;
+pub mod popular;
 pub mod posts;
 pub mod relations;
 pub mod signin;

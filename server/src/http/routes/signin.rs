@@ -11,6 +11,7 @@ use crate::http::request;
 use crate::http::respond::{self, Answer};
 use crate::http::router::Call;
 use crate::http::signin::{Attempt, Profile, Provider};
+use crate::http::tokens::Caller;
 
 #[derive(Serialize)]
 struct Ways<'a> {
@@ -26,12 +27,11 @@ pub async fn providers(call: Call) -> Result<Answer, Fault> {
 }
 
 /// `GET /v1/auth/{provider}/login`: to the provider. Whoever sends a token wants the identity as one of theirs.
-pub async fn login(call: Call) -> Result<Answer, Fault> {
+pub async fn login(call: Call, visitor: Option<Caller>) -> Result<Answer, Fault> {
     let sent = async {
         let sign_in = &call.app.settings.sign_in;
         let provider = sign_in.provider(&call.id)?;
-        let link = crate::http::auth::optional(&call.app, &call.parts.headers)?.map(|caller| caller.id);
-        let attempt = sign_in.attempts.begin(provider, link, now_s())?;
+        let attempt = sign_in.attempts.begin(provider, visitor.map(|caller| caller.id), now_s())?;
         let url = provider.authorize(&attempt).await?;
         let mut answer = respond::nothing();
         *answer.status_mut() = StatusCode::FOUND;
