@@ -115,7 +115,9 @@ fn each_mistake_is_named_with_its_key_and_its_reason() {
         ("[http]\nlisten = '8080'", "http.listen", "must be an address and port"),
         ("[http]\nlisten = 8080", "http.listen", "must be an address and port"),
         ("[http]\ntrusted_proxies = ['10.0.0.0/64']", "http.trusted_proxies", "addresses or networks"),
-        ("[http]\ncors_origins = ['https://a.example']", "http.cors_origins", "not served by this version"),
+        ("[http]\ncors_origins = ['https://a.example/']", "http.cors_origins", "origins as browsers send them"),
+        ("[http]\ncors_origins = ['*', 'https://a.example']", "http.cors_origins", "\"*\" alone"),
+        ("[http]\ncors_origins = 'https://a.example'", "http.cors_origins", "must be a list of origins"),
         ("[store]\nkind = 'mysql'", "store.kind", "must be one of \"embedded\", \"postgres\""),
         ("[store]\nkind = 'postgres'\n[log]\nkind = 'kafka'", "store.url", "is missing"),
         (

@@ -8,6 +8,7 @@ mod error;
 mod keys;
 mod layers;
 mod network;
+mod origins;
 mod print;
 mod resolve;
 mod signing;
@@ -23,6 +24,7 @@ use tributary_engine::{CacheBytes, Roles};
 pub use error::{ConfigError, ConfigErrors, Origin};
 pub use layers::Sources;
 pub use network::Network;
+pub use origins::Origins;
 pub use signing::Keys;
 pub use tuning::{ToldFlush, ToldHot, ToldTuning};
 
@@ -59,6 +61,8 @@ pub struct Config {
 pub struct Http {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Whose pages may call the API from a browser.
+    pub cors_origins: Origins,
     /// Peers whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Network>,
 }

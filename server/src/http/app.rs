@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tributary_engine::Engine;
 
 use super::limits::{Limits, SharedRates};
+use super::pages::Pages;
 use super::settings::Settings;
 use super::tokens::Tokens;
 
@@ -18,6 +19,8 @@ pub struct App {
     pub tokens: Tokens,
     /// The rate limits.
     pub limits: Limits,
+    /// Static pages as they are sent.
+    pub pages: Pages,
     /// Renders the metrics as Prometheus text.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
 }
@@ -33,6 +36,6 @@ impl App {
     ) -> Self {
         let tokens = Tokens::new(token_key, &settings);
         let limits = Limits::new(settings.requests_per_second, settings.posts_per_minute, rates);
-        Self { engine, settings, tokens, limits, metrics: Box::new(metrics) }
+        Self { engine, settings, tokens, limits, pages: Pages::default(), metrics: Box::new(metrics) }
     }
 }

@@ -6,15 +6,16 @@ use std::net::IpAddr;
 use http::header::{AUTHORIZATION, HeaderMap};
 
 use super::app::App;
+use super::limits::Counted;
 use super::problem::Fault;
 use super::request;
 use super::tokens::{Caller, TokenError};
 
-/// Whoever the token names.
-pub async fn caller(app: &App, headers: &HeaderMap, address: IpAddr) -> Result<Caller, Fault> {
+/// Whoever the token names, counted.
+pub async fn caller(app: &App, headers: &HeaderMap, address: IpAddr) -> Result<(Caller, Counted), Fault> {
     match token(headers).and_then(|token| verified(app, token)) {
-        Ok(caller) => app.limits.user(caller.id).await.map(|()| caller),
-        Err(fault) => app.limits.address(address).await.and(Err(fault)),
+        Ok(caller) => app.limits.user(caller.id).await.map(|counted| (caller, counted)),
+        Err(fault) => Err(app.limits.address(address).await?.told_by(fault)),
     }
 }
 

@@ -11,6 +11,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use metrics::counter;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -20,7 +21,8 @@ use super::app::App;
 use super::dispatch::Inbound;
 use super::layers::{Answers, stack};
 use super::patience::Patient;
-use super::settings::{Bounds, HEADER_BUFFER_BYTES, STREAMS};
+use super::peers::Peers;
+use super::settings::{Bounds, HEADER_BUFFER_BYTES, MALFORMED_STREAMS, RESETS_UNSEEN, STREAMS};
 
 /// Pause after a failed accept (no file descriptor is free, say): trying again at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -33,6 +35,7 @@ pub async fn run(app: Arc<App>, listener: TcpListener, mut shutdown: watch::Rece
     let builder = Arc::new(builder(&bounds));
     let graceful = GracefulShutdown::new();
     let free = Arc::new(Semaphore::new(bounds.connections));
+    let peers = Peers::new(bounds.connections_of_address, app.settings.unbounded_peers.clone());
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -43,11 +46,16 @@ pub async fn run(app: Arc<App>, listener: TcpListener, mut shutdown: watch::Rece
         };
         match accepted {
             Ok((stream, peer, permit)) => {
+                let Some(place) = peers.admit(peer.ip()) else {
+                    // To tell it why would take as much as to serve it.
+                    counter!("http_connections_refused_total").increment(1);
+                    continue;
+                };
                 let connection =
                     connection(Arc::clone(&app), Arc::clone(&builder), graceful.watcher(), stream, peer.ip());
                 connections.spawn(async move {
                     connection.await;
-                    drop(permit);
+                    drop((permit, place));
                 });
             }
             Err(error) => {
@@ -81,6 +89,8 @@ fn builder(bounds: &Bounds) -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_header_list_size(HEADER_BUFFER_BYTES as u32)
         .max_concurrent_streams(STREAMS)
+        .max_pending_accept_reset_streams(RESETS_UNSEEN)
+        .max_local_error_reset_streams(MALFORMED_STREAMS)
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING);
     builder

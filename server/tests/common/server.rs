@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tributary_engine::embedded::{EmbeddedLog, EmbeddedStore, ProcessShard};
 use tributary_engine::ports::Clock;
 use tributary_engine::{CacheBytes, Engine, Options, Ports, Roles};
+use tributary_server::config::{Network, Origins};
 use tributary_server::http::{Bounds, Settings};
 use tributary_server::telemetry::MetricsHandle;
 
@@ -39,7 +40,9 @@ pub fn settings() -> Settings {
         follows: 10_000,
         posts_per_minute: 0,
         requests_per_second: 0,
+        cors_origins: Origins::Only(Vec::new()),
         trusted_proxies: Vec::new(),
+        unbounded_peers: Network::loopback().into(),
         pages: |_| None,
         bounds: Bounds {
             headers: Duration::from_secs(2),

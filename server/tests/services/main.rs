@@ -11,3 +11,4 @@ mod common;
 mod bad_input;
 mod operators;
 mod place;
+mod secrets;

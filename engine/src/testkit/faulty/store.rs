@@ -34,12 +34,18 @@ impl FaultyStore {
         }
         Ok(())
     }
+
+    /// As [`available`](Self::available), for what requests ask; noted in [`Faults::asked`].
+    fn asked(&self, what: &'static str) -> Result<(), StoreError> {
+        self.faults.note(what);
+        self.available()
+    }
 }
 
 #[async_trait]
 impl Store for FaultyStore {
     async fn commit(&self, request: &Request) -> Result<Committed, CommitError> {
-        self.available()?;
+        self.asked("commit")?;
         let unknown = || StoreError::OutcomeUnknown("an injected fault".into());
         if self.faults.strikes(Fault::CommitLost) {
             return Err(unknown().into());
@@ -61,12 +67,12 @@ impl Store for FaultyStore {
     }
 
     async fn make_user(&self, handle: &Handle, name: &str) -> Result<User, StoreError> {
-        self.available()?;
+        self.asked("make_user")?;
         self.inner.make_user(handle, name).await
     }
 
     async fn users(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError> {
-        self.available()?;
+        self.asked("users")?;
         self.inner.users(ids).await
     }
 
@@ -76,7 +82,7 @@ impl Store for FaultyStore {
     }
 
     async fn user_by_handle(&self, handle: &Handle) -> Result<Option<User>, StoreError> {
-        self.available()?;
+        self.asked("user_by_handle")?;
         self.inner.user_by_handle(handle).await
     }
 
@@ -92,7 +98,7 @@ impl Store for FaultyStore {
         after: UserId,
         limit: usize,
     ) -> Result<Vec<UserId>, StoreError> {
-        self.available()?;
+        self.asked("user_list")?;
         self.inner.user_list(user, list, after, limit).await
     }
 
@@ -102,12 +108,12 @@ impl Store for FaultyStore {
     }
 
     async fn posts(&self, ids: &[PostId]) -> Result<Vec<Option<Post>>, StoreError> {
-        self.available()?;
+        self.asked("posts")?;
         self.inner.posts(ids).await
     }
 
     async fn posts_by(&self, authors: &[UserId], before: PostId, limit: usize) -> Result<Vec<Vec<PostId>>, StoreError> {
-        self.available()?;
+        self.asked("posts_by")?;
         self.inner.posts_by(authors, before, limit).await
     }
 
@@ -117,7 +123,7 @@ impl Store for FaultyStore {
     }
 
     async fn home_page(&self, reader: UserId, before: PostId, limit: usize) -> Result<Vec<PostId>, StoreError> {
-        self.available()?;
+        self.asked("home_page")?;
         self.inner.home_page(reader, before, limit).await
     }
 
@@ -127,12 +133,12 @@ impl Store for FaultyStore {
     }
 
     async fn liked(&self, reader: UserId, posts: &[PostId]) -> Result<Vec<PostId>, StoreError> {
-        self.available()?;
+        self.asked("liked")?;
         self.inner.liked(reader, posts).await
     }
 
     async fn view(&self, reader: UserId) -> Result<FollowView, StoreError> {
-        self.available()?;
+        self.asked("view")?;
         self.inner.view(reader).await
     }
 
@@ -189,7 +195,7 @@ impl Store for FaultyStore {
     }
 
     async fn author(&self, author: UserId) -> Result<Option<AuthorState>, StoreError> {
-        self.available()?;
+        self.asked("author")?;
         self.inner.author(author).await
     }
 
