@@ -82,7 +82,9 @@ async fn whoever_has_no_good_token_is_counted_by_address() {
     assert_eq!(left(&reply, "address").0, 5);
     let bad = async || from("192.0.2.1").header("authorization", "Bearer x").await;
     left(&bad().await.problem(401, "token_invalid"), "address");
-    for (method, path, status) in [(Method::POST, "/v1/auth/dev", 415), (Method::GET, "/nothing", 404), (Method::PATCH, "/v1/me", 405)] {
+    for (method, path, status) in
+        [(Method::POST, "/v1/auth/dev", 415), (Method::GET, "/nothing", 404), (Method::PATCH, "/v1/me", 405)]
+    {
         let reply = server.client().ask(method, path).header("x-forwarded-for", "198.51.100.7").await.expect(status);
         left(&reply, "address");
     }

@@ -130,8 +130,8 @@ impl Arm for Tributary {
         // As a response has them.
         let mut body = Vec::with_capacity(8 * 1024);
         feed.items.iter().for_each(|item| {
-        item.post.write_json(&mut body);
-    });
+            item.post.write_json(&mut body);
+        });
         std::hint::black_box(body);
         Ok(Page { ids: feed.items.iter().map(|item| item.post.id()).collect(), next: feed.next })
     }

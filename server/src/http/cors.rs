@@ -13,7 +13,8 @@ use crate::config::Origins;
 
 const METHODS: &str = "GET, HEAD, POST, PUT, DELETE";
 /// Headers of requests, beside those that every page may send.
-const ASKED: &str = "authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id, x-request-id";
+const ASKED: &str =
+    "authorization, content-type, idempotency-key, if-match, if-none-match, last-event-id, x-request-id";
 /// Headers of answers, beside those that every page may read.
 const EXPOSED: &str =
     "etag, idempotency-replayed, location, ratelimit, ratelimit-policy, retry-after, www-authenticate, x-request-id";

@@ -6,8 +6,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderValue};
 use http::StatusCode;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderValue};
 use sha2::{Digest, Sha256};
 
 use super::respond::{self, Answer};
@@ -101,12 +101,24 @@ mod tests {
     fn a_list_of_tags_is_compared_weakly() {
         let etag = HeaderValue::from_static("W/\"a,b\"");
         let has = |value: &'static str| names(&[HeaderValue::from_static(value)], &etag);
-        for good in ["*", " * ", "W/\"a,b\"", "\"a,b\"", "\"x\", W/\"y\",\"a,b\"", ", ,\"x\" ,\t\"a,b\"", "\"a,b\",junk"] {
+        for good in
+            ["*", " * ", "W/\"a,b\"", "\"a,b\"", "\"x\", W/\"y\",\"a,b\"", ", ,\"x\" ,\t\"a,b\"", "\"a,b\",junk"]
+        {
             assert!(has(good), "{good:?}");
         }
-        for bad in
-            ["", ",", "a,b", "\"a\"", "\"a,b", "W/", "w/\"a,b\"", "\"x\" \"a,b\"", "x, \"a,b\"", "*, \"x\"", "W/W/\"a,b\""]
-        {
+        for bad in [
+            "",
+            ",",
+            "a,b",
+            "\"a\"",
+            "\"a,b",
+            "W/",
+            "w/\"a,b\"",
+            "\"x\" \"a,b\"",
+            "x, \"a,b\"",
+            "*, \"x\"",
+            "W/W/\"a,b\"",
+        ] {
             assert!(!has(bad), "{bad:?}");
         }
         let two = [HeaderValue::from_static("\"x\""), HeaderValue::from_static("\"a,b\"")];

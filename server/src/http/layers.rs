@@ -9,10 +9,10 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use futures::FutureExt;
-use http::{Method, StatusCode};
 use http::header::{
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS,
 };
+use http::{Method, StatusCode};
 use metrics::{counter, gauge, histogram};
 use tower::layer::layer_fn;
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};

@@ -11,6 +11,7 @@ mod coding;
 mod cors;
 mod dispatch;
 mod etag;
+mod exchanges;
 mod idempotency;
 mod layers;
 mod limits;

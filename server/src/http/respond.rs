@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
-use futures::FutureExt as _;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Body as _;
 use serde::Serialize;
@@ -32,7 +32,7 @@ pub fn length(answer: &Answer) -> Option<usize> {
 /// The bytes of a body whose length is known.
 pub fn bytes_of(body: Body) -> Bytes {
     let read = body.collect().now_or_never().expect("a body whose length is known is there at once");
-    read.map_or_else(|never| match never {}, |read| read.to_bytes())
+    read.expect("what is there can be read").to_bytes()
 }
 
 /// An answer with a body of this type.

@@ -4,7 +4,6 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -19,9 +18,11 @@ use tower::{Service, service_fn};
 
 use super::app::App;
 use super::dispatch::Inbound;
+use super::exchanges::{Exchanges, Watched};
 use super::layers::{Answers, stack};
 use super::patience::Patient;
 use super::peers::Peers;
+use super::respond::Body;
 use super::settings::{Bounds, HEADER_BUFFER_BYTES, MALFORMED_STREAMS, RESETS_UNSEEN, STREAMS};
 
 /// Pause after a failed accept (no file descriptor is free, say): trying again at once would only spin.
@@ -96,8 +97,8 @@ fn builder(bounds: &Bounds) -> Builder<TokioExecutor> {
     builder
 }
 
-/// Serves one connection to its end. One that brings no request in time is dropped: before the protocol is
-/// known, hyper's own timer does not run.
+/// Serves one connection to its end, or until it has stood still for too long: before the protocol is known, and within
+/// HTTP/2, hyper's own timers do not run.
 async fn connection(
     app: Arc<App>,
     builder: Arc<Builder<TokioExecutor>>,
@@ -105,36 +106,38 @@ async fn connection(
     stream: TcpStream,
     peer: IpAddr,
 ) {
-    let Bounds { headers: patience, write, .. } = app.settings.bounds;
-    let asked = Arc::new(AtomicBool::new(false));
-    let service = TowerToHyperService::new(requests(app, stack(), peer, Arc::clone(&asked)));
+    let Bounds { headers: idle, write: stalled, .. } = app.settings.bounds;
+    let exchanges = Exchanges::new();
+    let service = TowerToHyperService::new(requests(app, stack(), peer, Arc::clone(&exchanges)));
     let serving =
-        watcher.watch(builder.serve_connection(TokioIo::new(Patient::new(stream, write)), service).into_owned());
+        watcher.watch(builder.serve_connection(TokioIo::new(Patient::new(stream, stalled)), service).into_owned());
     tokio::pin!(serving);
-    let ended = match tokio::time::timeout(patience, &mut serving).await {
-        Ok(ended) => ended,
-        Err(_) if asked.load(Ordering::Relaxed) => serving.await,
-        Err(_) => return,
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended badly");
+    while let Some(patience) = exchanges.patience(idle, stalled) {
+        if let Ok(ended) = tokio::time::timeout(patience, &mut serving).await {
+            if let Err(error) = ended {
+                tracing::debug!(%error, "a connection ended badly");
+            }
+            return;
+        }
     }
+    tracing::debug!("a connection stood still and was closed");
 }
 
 fn requests(
     app: Arc<App>,
     service: impl Answers,
     peer: IpAddr,
-    asked: Arc<AtomicBool>,
+    exchanges: Arc<Exchanges>,
 ) -> impl Service<
     http::Request<hyper::body::Incoming>,
-    Response = super::respond::Answer,
+    Response = http::Response<Watched<Body>>,
     Error = std::convert::Infallible,
     Future: Send,
 > + Clone
 + Send {
     service_fn(move |request| {
-        asked.store(true, Ordering::Relaxed);
-        service.clone().call(Inbound::new(Arc::clone(&app), request, peer))
+        let exchange = exchanges.begin();
+        let answer = service.clone().call(Inbound::new(Arc::clone(&app), request, peer));
+        async { Ok(answer.await?.map(|body| Watched::new(body, exchange))) }
     })
 }

@@ -68,7 +68,8 @@ mod tests {
     use crate::http::respond;
 
     fn shaped(path: &str, answer: Answer) -> Answer {
-        let request = Request::get(path).header("accept-encoding", "gzip").header("if-none-match", "*").body(()).unwrap();
+        let request =
+            Request::get(path).header("accept-encoding", "gzip").header("if-none-match", "*").body(()).unwrap();
         Asked::of(&request).shape(&Origins::Only(Vec::new()), answer)
     }
 
@@ -86,7 +87,10 @@ mod tests {
     fn neither_small_nor_huge_answers_are_compressed() {
         for bytes in [10, 1_000, 300_000] {
             let answer = shaped("/v1/feed", json(bytes));
-            assert!(!answer.headers().contains_key(CONTENT_ENCODING) && !answer.headers().contains_key(VARY), "{bytes}");
+            assert!(
+                !answer.headers().contains_key(CONTENT_ENCODING) && !answer.headers().contains_key(VARY),
+                "{bytes}"
+            );
         }
     }
 
