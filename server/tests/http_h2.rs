@@ -7,20 +7,22 @@ mod common;
 use std::time::Duration;
 
 use bytes::Bytes;
-use common::{Client, Server, Session, Wire, eventually};
+use common::{Client, Server, Session, Wire};
 use futures::future::join_all;
 use h2::client::{self, SendRequest};
 use http::{Request, StatusCode};
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 
 /// A connection of its own, with these windows: what the client takes before it asks for more.
-async fn connect(server: &Server, stream_window: u32, connection_window: u32) -> SendRequest<Bytes> {
+/// And the task that is busy with it, answering pings, until it ends.
+async fn connect(server: &Server, stream_window: u32, connection_window: u32) -> (SendRequest<Bytes>, JoinHandle<()>) {
     let stream = TcpStream::connect(server.address).await.unwrap();
     let mut builder = client::Builder::new();
     builder.initial_window_size(stream_window).initial_connection_window_size(connection_window);
     let (sender, connection) = builder.handshake(stream).await.unwrap();
-    tokio::spawn(async move { connection.await.ok() });
-    sender
+    let busy = tokio::spawn(async move { drop(connection.await) });
+    (sender.ready().await.unwrap(), busy)
 }
 
 fn get(server: &Server, path: &str, reader: &Session) -> Request<()> {
@@ -48,7 +50,10 @@ async fn hundreds_of_requests_share_one_connection() {
     let server = Server::start().await;
     let ann = server.sign_in("ann").await;
     ann.publish("hello").await;
-    let sender = connect(&server, 65_535, 65_535).await;
+    let (mut sender, _) = connect(&server, 65_535, 65_535).await;
+    // By the first answer the client knows how many it may ask for at once.
+    let first = sender.send_request(get(&server, "/v1/me", &ann), true).unwrap().0.await.unwrap();
+    read(first.into_body()).await;
     let asked = (0..500).map(|n| {
         let (sender, request) = (sender.clone(), get(&server, if n % 2 == 0 { "/v1/feed" } else { "/v1/me" }, &ann));
         async move {
@@ -73,7 +78,7 @@ async fn a_reader_with_a_small_window_gets_everything_and_holds_nobody_up() {
     for _ in 0..20 {
         ann.publish(&"ü".repeat(2_000)).await;
     }
-    let mut sender = connect(&server, 1_000, 1 << 20).await;
+    let (mut sender, _) = connect(&server, 1_000, 1 << 20).await;
     let slow = sender.send_request(get(&server, "/v1/feed", &ann), true).unwrap().0.await.unwrap().into_body();
     // It takes nothing more for now; the next one is answered on the same connection.
     let mut sender = sender.ready().await.unwrap();
@@ -191,7 +196,7 @@ async fn headers_that_never_end_are_hung_up_on() {
 #[tokio::test]
 async fn a_slow_body_is_408() {
     let server = Server::start().await;
-    let mut sender = connect(&server, 65_535, 65_535).await;
+    let (mut sender, _) = connect(&server, 65_535, 65_535).await;
     let uri = format!("http://{}/v1/auth/dev", server.address);
     let request = Request::post(uri).header("content-type", "application/json").body(()).unwrap();
     let (answer, mut body) = sender.send_request(request, false).unwrap();
@@ -212,13 +217,13 @@ async fn whoever_withholds_the_window_or_asks_for_nothing_is_given_up() {
         ann.publish(&"ü".repeat(2_000)).await;
     }
     // Both answer pings all the time.
-    let mut greedy = connect(&server, 1, 1 << 20).await;
+    let (mut greedy, greedy_busy) = connect(&server, 1, 1 << 20).await;
     let mut page = greedy.send_request(get(&server, "/v1/feed", &ann), true).unwrap().0.await.unwrap().into_body();
-    let mut idle = connect(&server, 65_535, 65_535).await;
+    let (mut idle, idle_busy) = connect(&server, 65_535, 65_535).await;
     let own = idle.send_request(get(&server, "/v1/me", &ann), true).unwrap().0.await.unwrap();
     read(own.into_body()).await;
-    for sender in [greedy, idle] {
-        eventually(async || sender.clone().ready().await.is_err().then_some(())).await;
+    for (who, busy) in [("the idle", idle_busy), ("the greedy", greedy_busy)] {
+        tokio::time::timeout(Duration::from_secs(20), busy).await.expect(who).unwrap();
     }
     while let Some(Ok(piece)) = page.data().await {
         assert_eq!(piece.len(), 1, "more than the window");

@@ -114,6 +114,7 @@ async fn the_blocked_cannot_tell_the_blocker_from_nobody() {
         }
     }
     let blocked = world.blocked("last").await;
+    blocked.get("/v1/me").await.expect(200);
     for _ in 0..2 {
         let of_nobody = world.ask(&blocked, "GET", "/v1/users?handle=nobody").await;
         assert_same(&of_nobody, &world.ask(&blocked, "GET", "/v1/users?handle=blocker").await);
@@ -127,6 +128,7 @@ async fn the_blocker_cannot_tell_the_posts_of_the_blocked_from_none() {
     let blocked = world.server.sign_in("blocked").await;
     let post = blocked.publish("hidden too").await;
     world.blocker.put(&format!("/v1/blocks/{}", blocked.id)).await.expect(204);
+    world.blocker.get("/v1/me").await.expect(200);
     for (method, route) in OF_POSTS {
         let of_nobody = world.ask(&world.blocker, method, &route.replace("{}", NOBODY)).await;
         assert_same(&of_nobody, &world.ask(&world.blocker, method, &route.replace("{}", &post)).await);
