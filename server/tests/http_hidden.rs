@@ -8,7 +8,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use common::{Reply, Server, Session};
+use common::{Reply, Server, Session, eventually};
 use http::{HeaderMap, Method};
 use serde_json::json;
 use tributary_engine::Ports;
@@ -64,6 +64,8 @@ struct World {
     faults: Arc<Faults>,
     blocker: Session,
     post: String,
+    /// Follows the blocker.
+    follower: Session,
 }
 
 impl World {
@@ -74,7 +76,19 @@ impl World {
         let server = Server::over(decorate, |_| ()).await;
         let blocker = server.sign_in("blocker").await;
         let post = blocker.publish("hidden").await;
-        Self { server, faults, blocker, post }
+        let follower = server.sign_in("follower").await;
+        follower.follow(&blocker).await;
+        Self { server, faults, blocker, post, follower }
+    }
+
+    /// Waits until the node has heard of all blocks: then it forgets what it knew of their users, and no later.
+    async fn settled(&self) {
+        let post = self.blocker.publish("the last so far").await;
+        eventually(async || {
+            let feed = self.follower.get("/v1/feed?limit=1").await.expect(200).json();
+            (feed["items"][0]["id"] == post).then_some(())
+        })
+        .await;
     }
 
     /// A user whom the blocker has blocked.
@@ -105,6 +119,7 @@ async fn the_blocked_cannot_tell_the_blocker_from_nobody() {
         let (unknown, hidden) = (route.replace("{}", NOBODY), route.replace("{}", hidden));
         // Callers about whom the node knows nothing yet, and then again.
         let (one, other) = (world.blocked(&format!("one{n}")).await, world.blocked(&format!("other{n}")).await);
+        world.settled().await;
         for _ in 0..2 {
             let of_nobody = world.ask(&one, method, &unknown).await;
             let of_blocker = world.ask(&other, method, &hidden).await;
@@ -114,6 +129,7 @@ async fn the_blocked_cannot_tell_the_blocker_from_nobody() {
         }
     }
     let blocked = world.blocked("last").await;
+    world.settled().await;
     blocked.get("/v1/me").await.expect(200);
     for _ in 0..2 {
         let of_nobody = world.ask(&blocked, "GET", "/v1/users?handle=nobody").await;
@@ -128,6 +144,7 @@ async fn the_blocker_cannot_tell_the_posts_of_the_blocked_from_none() {
     let blocked = world.server.sign_in("blocked").await;
     let post = blocked.publish("hidden too").await;
     world.blocker.put(&format!("/v1/blocks/{}", blocked.id)).await.expect(204);
+    world.settled().await;
     world.blocker.get("/v1/me").await.expect(200);
     for (method, route) in OF_POSTS {
         let of_nobody = world.ask(&world.blocker, method, &route.replace("{}", NOBODY)).await;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use tributary_engine::Engine;
+use tributary_engine::timeline::ListId;
 
+use super::etag::Validator;
 use super::limits::{Limits, SharedRates};
 use super::pages::Pages;
 use super::settings::Settings;
@@ -19,6 +21,9 @@ pub struct App {
     pub tokens: Tokens,
     /// The rate limits.
     pub limits: Limits,
+    /// Of nothing yet. Made by the key that seals cursors and `fresh` tokens: a client never keeps a page whose tokens
+    /// are of a key that is gone.
+    pub validator: Validator,
     /// Static pages as they are sent.
     pub pages: Pages,
     /// Renders the metrics as Prometheus text.
@@ -36,6 +41,7 @@ impl App {
     ) -> Self {
         let tokens = Tokens::new(token_key, &settings);
         let limits = Limits::new(settings.requests_per_second, settings.posts_per_minute, rates);
-        Self { engine, settings, tokens, limits, pages: Pages::default(), metrics: Box::new(metrics) }
+        let validator = Validator::new(&engine.reads().signer.seal(ListId::Tunings, [0]));
+        Self { engine, settings, tokens, limits, validator, pages: Pages::default(), metrics: Box::new(metrics) }
     }
 }

@@ -201,7 +201,7 @@ mod tests {
             ("gzip;q=", None),
             ("gzip;q=0.0001", None),
             ("gzip;level=9", None),
-            ("gzip;q=0.\u{7f}", None),
+            ("gzip;q=0.x", None),
         ] {
             assert_eq!(best(value), coding, "{value:?}");
         }

@@ -16,12 +16,13 @@ use super::respond::{self, Answer};
 const KEPT: usize = 12;
 
 /// Digests what an answer says, number by number.
+#[derive(Clone)]
 pub struct Validator(Sha256);
 
 impl Validator {
-    /// Of nothing yet.
-    pub fn new() -> Self {
-        Self(Sha256::new())
+    /// Of nothing yet. Where `mark` is another, every validator is.
+    pub fn new(mark: &str) -> Self {
+        Self(Sha256::new_with_prefix(mark))
     }
 
     /// Says one more number. Their order and count are fixed by those before.
@@ -128,10 +129,11 @@ mod tests {
     #[test]
     fn what_is_said_decides() {
         let tag = |numbers: &[u64]| {
-            let mut validator = Validator::new();
+            let mut validator = Validator::new("a");
             numbers.iter().for_each(|&number| validator.say(number));
             validator.etag()
         };
+        assert_ne!(tag(&[]), Validator::new("b").etag());
         assert_eq!(tag(&[1, 2]), tag(&[1, 2]));
         assert_ne!(tag(&[1, 2]), tag(&[2, 1]));
         assert_ne!(tag(&[1]), tag(&[1, 0]));

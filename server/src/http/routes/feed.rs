@@ -22,14 +22,13 @@ pub async fn home(call: Call, caller: Caller) -> Result<Answer, Fault> {
         return Ok(respond::rendered(StatusCode::OK, rendered(&feed, without_source, None)));
     }
     let feed = call.app.engine.home(caller.id, &page).await?;
-    Ok(first_page(caller.id, &feed))
+    Ok(first_page(call.app.validator.clone(), caller.id, &feed))
 }
 
 /// The page that clients ask for again and again, with a validator of what they see of it: posts with their likes, and
 /// whether more follow. Nothing else of a post ever changes. Of whom it is, is part of it, for cursors and tokens are
 /// of one reader only.
-fn first_page(reader: UserId, feed: &Feed) -> Answer {
-    let mut seen = Validator::new();
+fn first_page(mut seen: Validator, reader: UserId, feed: &Feed) -> Answer {
     seen.say(reader.0);
     seen.say(feed.items.len() as u64);
     let write = |body: &mut Vec<u8>, item: &FeedItem| {
