@@ -209,6 +209,18 @@ mod tests {
     }
 
     #[test]
+    fn whatever_is_sent_is_read() {
+        const PIECES: [&str; 10] = ["gzip", "zstd", ";", "q=", "0", "1", ".", ",", "*", " "];
+        for _ in 0..20_000 {
+            let any: String = (0..fastrand::usize(..14)).map(|_| PIECES[fastrand::usize(..PIECES.len())]).collect();
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT_ENCODING, HeaderValue::try_from(&any).unwrap());
+            let named = ["gzip", "zstd", "*"].iter().any(|name| any.contains(name));
+            assert!(liked_best(&headers).is_none() || named, "{any:?}");
+        }
+    }
+
+    #[test]
     fn only_texts_are_compressed() {
         let compresses = |value: &'static str| compresses(&HeaderValue::from_static(value));
         assert!(compresses("application/json") && compresses("text/html; charset=utf-8"));

@@ -127,6 +127,18 @@ mod tests {
     }
 
     #[test]
+    fn whatever_is_sent_is_read_and_only_what_is_named_is_found() {
+        const PIECES: [&str; 8] = ["\"", "W/", ",", " ", "\"a\"", "*", "\t", "x"];
+        let etag = HeaderValue::from_static("\"wanted\"");
+        for _ in 0..20_000 {
+            let any: String = (0..fastrand::usize(..12)).map(|_| PIECES[fastrand::usize(..PIECES.len())]).collect();
+            let value = |text: &str| [HeaderValue::try_from(text).unwrap()];
+            assert!(!names(&value(&any), &etag) || any.trim() == "*", "{any:?}");
+            assert!(names(&value(&format!("\"a\", W/\"wanted\", {any}")), &etag), "{any:?}");
+        }
+    }
+
+    #[test]
     fn what_is_said_decides() {
         let tag = |numbers: &[u64]| {
             let mut validator = Validator::new("a");

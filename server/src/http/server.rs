@@ -23,7 +23,9 @@ use super::layers::{Answers, stack};
 use super::patience::Patient;
 use super::peers::Peers;
 use super::respond::Body;
-use super::settings::{Bounds, HEADER_BUFFER_BYTES, MALFORMED_STREAMS, RESETS_UNSEEN, STREAMS};
+use super::settings::{
+    Bounds, HEADER_BUFFER_BYTES, MALFORMED_STREAMS, RESETS_UNSEEN, SEND_BUFFER_BYTES, STREAMS, WINDOWS,
+};
 
 /// Pause after a failed accept (no file descriptor is free, say): trying again at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -90,6 +92,9 @@ fn builder(bounds: &Bounds) -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_header_list_size(HEADER_BUFFER_BYTES as u32)
         .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(WINDOWS.0)
+        .initial_connection_window_size(WINDOWS.1)
+        .max_send_buf_size(SEND_BUFFER_BYTES)
         .max_pending_accept_reset_streams(RESETS_UNSEEN)
         .max_local_error_reset_streams(MALFORMED_STREAMS)
         .keep_alive_interval(PING)

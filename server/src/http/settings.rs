@@ -113,6 +113,10 @@ pub const STREAMS: u32 = 128;
 pub const RESETS_UNSEEN: usize = 32;
 /// HTTP/2 requests of one connection that may be malformed; one more closes it.
 pub const MALFORMED_STREAMS: usize = 64;
+/// Bytes that an HTTP/2 client may send of one request, and on one connection, before they are looked at.
+pub const WINDOWS: (u32, u32) = (128 * 1024, 256 * 1024);
+/// Bytes of an HTTP/2 answer that wait for a connection that takes none.
+pub const SEND_BUFFER_BYTES: usize = 64 * 1024;
 /// Bytes of a body that are worth compressing: fewer fit into one packet anyway.
 pub const COMPRESSED_BYTES_MIN: usize = 1024;
 /// Bytes of a body that are compressed while others wait.
