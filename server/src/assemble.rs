@@ -193,7 +193,7 @@ struct OverRedis(redis::SharedRates);
 
 #[async_trait]
 impl SharedRates for OverRedis {
-    async fn charge(&self, key: &[u8], cost: Duration, burst: Duration) -> Option<Result<(), Duration>> {
+    async fn charge(&self, key: &[u8], cost: Duration, burst: Duration) -> Option<Result<Duration, Duration>> {
         self.0.charge(key, cost, burst).await
     }
 }

@@ -91,6 +91,10 @@ fn describe() {
     describe_counter!("http_requests_total", "Requests answered, by method, route and status");
     describe_histogram!("http_request_duration_seconds", "From a request's headers to its answer");
     describe_gauge!("http_requests_in_flight", "Requests that are not answered yet");
+    describe_counter!(
+        "http_connections_refused_total",
+        "Connections closed because their address had as many as it may"
+    );
     describe_counter!("feed_source_total", "Home timelines by where the deepest part they needed came from");
     describe_counter!("cache_hits_total", "Look-ups that found a value, by cache");
     describe_counter!("cache_misses_total", "Look-ups that found none, by cache");

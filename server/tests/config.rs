@@ -8,7 +8,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tributary_engine::model::Mode;
 use tributary_server::config::{
-    Config, ConfigError, KafkaDriver, Log, LogFormat, Origin, PostgresUrl, Sources, Store, ToldFlush, ToldHot,
+    Config, ConfigError, KafkaDriver, Log, LogFormat, Origin, Origins, PostgresUrl, Sources, Store, ToldFlush, ToldHot,
 };
 
 /// The sample of the documentation: every default, said.
@@ -115,7 +115,9 @@ fn each_mistake_is_named_with_its_key_and_its_reason() {
         ("[http]\nlisten = '8080'", "http.listen", "must be an address and port"),
         ("[http]\nlisten = 8080", "http.listen", "must be an address and port"),
         ("[http]\ntrusted_proxies = ['10.0.0.0/64']", "http.trusted_proxies", "addresses or networks"),
-        ("[http]\ncors_origins = ['https://a.example']", "http.cors_origins", "not served by this version"),
+        ("[http]\ncors_origins = ['https://a.example/']", "http.cors_origins", "origins as browsers send them"),
+        ("[http]\ncors_origins = ['*', 'https://a.example']", "http.cors_origins", "\"*\" alone"),
+        ("[http]\ncors_origins = 'https://a.example'", "http.cors_origins", "must be a list of origins"),
         ("[store]\nkind = 'mysql'", "store.kind", "must be one of \"embedded\", \"postgres\""),
         ("[store]\nkind = 'postgres'\n[log]\nkind = 'kafka'", "store.url", "is missing"),
         (
@@ -223,6 +225,7 @@ fn the_environment_overrides_the_file_and_flags_override_both() {
         ("TRIBUTARY__AUTH__DEV_LOGIN", "false"),
         ("TRIBUTARY__AUTH__OPERATORS", "ann,0123"),
         ("TRIBUTARY__HTTP__TRUSTED_PROXIES", ""),
+        ("TRIBUTARY__HTTP__CORS_ORIGINS", "https://app.example, http://localhost:3000"),
         ("TRIBUTARYX", "not ours"),
     ];
     let world = World::new(file);
@@ -232,6 +235,8 @@ fn the_environment_overrides_the_file_and_flags_override_both() {
     assert_eq!(config.http.listen.port(), 2);
     assert_eq!(config.limits.follows, 1, "what the environment leaves out stays");
     assert!(!config.auth.dev_login);
+    let origins: &[&str] = &["https://app.example", "http://localhost:3000"];
+    assert_eq!(Some(config.http.cors_origins), Origins::read(origins));
     let operators: Vec<_> = config.auth.operators.iter().map(|handle| handle.as_str()).collect();
     assert_eq!(operators, ["ann", "0123"], "lists are separated by commas, and digits stay text");
     sources.listen = Some("127.0.0.1:3".into());

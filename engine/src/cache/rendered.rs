@@ -51,11 +51,12 @@ impl RenderedPost {
         self.head.len() + size_of::<Self>() + 64
     }
 
-    /// Appends the JSON object to `out`.
-    pub fn write_json(&self, out: &mut Vec<u8>) {
+    /// Appends the JSON object to `out`; the likes that it tells.
+    pub fn write_json(&self, out: &mut Vec<u8>) -> u64 {
         let likes = self.likes().0;
         out.extend_from_slice(&self.head);
         write!(out, "{likes}}}").expect("a Vec takes every write");
+        likes
     }
 
     /// The event at `position` says that the post has `likes` likes; older news is passed over.

@@ -148,13 +148,11 @@ impl Reads {
     /// [`ReadError::UnknownPost`] where there is none, or a block either way hides it.
     pub async fn post(&self, caller: UserId, id: PostId) -> Result<Arc<RenderedPost>, ReadError> {
         // Not through the cache of posts: an id that names nothing yet must not be remembered as removed.
+        let view = self.view_before_asking(caller).await?;
         let position = self.tier.ring.position();
-        let post = self.tier.store.posts(&[id]).await?.pop().flatten().ok_or(ReadError::UnknownPost)?;
-        let view = self.tier.view(caller).await?;
-        if !view.follow.unblocked(post.author.id) {
-            return Err(ReadError::UnknownPost);
-        }
-        Ok(Arc::new(RenderedPost::new(&post, position)))
+        let post = self.tier.store.posts(&[id]).await?.pop().flatten();
+        let shown = post.filter(|post| view.follow.unblocked(post.author.id)).ok_or(ReadError::UnknownPost)?;
+        Ok(Arc::new(RenderedPost::new(&shown, position)))
     }
 }
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{Page, PageRequest, ReadError, Reads};
-use crate::cache::RenderedPost;
+use crate::cache::{RenderedPost, View};
 use crate::model::{AuthorState, Handle, PostId, User, UserId};
-use crate::ports::{ListedTuning, UserList};
+use crate::ports::{ListedTuning, StoreError, UserList};
 use crate::timeline::ListId;
 
 impl Reads {
@@ -14,8 +14,9 @@ impl Reads {
     /// # Errors
     /// [`ReadError::UnknownUser`], [`ReadError::Unavailable`].
     pub async fn user(&self, caller: UserId, id: UserId) -> Result<User, ReadError> {
-        let user = self.tier.store.users(&[id]).await?.pop().flatten().ok_or(ReadError::UnknownUser)?;
-        self.unless_blocked_by(caller, user).await
+        let view = self.view_before_asking(caller).await?;
+        let user = self.tier.store.users(&[id]).await?.pop().flatten();
+        unless_blocked_by(&view, user)
     }
 
     /// The user with this handle, unless that user has blocked the caller.
@@ -23,16 +24,15 @@ impl Reads {
     /// # Errors
     /// As [`user`](Self::user).
     pub async fn user_by_handle(&self, caller: UserId, handle: &Handle) -> Result<User, ReadError> {
-        let user = self.tier.store.user_by_handle(handle).await?.ok_or(ReadError::UnknownUser)?;
-        self.unless_blocked_by(caller, user).await
+        let view = self.view_before_asking(caller).await?;
+        let user = self.tier.store.user_by_handle(handle).await?;
+        unless_blocked_by(&view, user)
     }
 
-    async fn unless_blocked_by(&self, caller: UserId, user: User) -> Result<User, ReadError> {
-        let view = self.tier.view(caller).await?;
-        if view.follow.blocked_by.binary_search(&user.card.id).is_ok() {
-            return Err(ReadError::UnknownUser);
-        }
-        Ok(user)
+    /// The caller's view, had before the store is asked for what somebody may hide by a block: so the same is asked,
+    /// and takes as long, whether a thing is hidden or does not exist.
+    pub(super) async fn view_before_asking(&self, caller: UserId) -> Result<Arc<View>, StoreError> {
+        self.tier.view(caller).await
     }
 
     /// A page of an author's posts, newest first.
@@ -148,4 +148,9 @@ impl Reads {
     pub async fn author(&self, id: UserId) -> Result<AuthorState, ReadError> {
         self.tier.store.author(id).await?.ok_or(ReadError::UnknownUser)
     }
+}
+
+fn unless_blocked_by(view: &View, user: Option<User>) -> Result<User, ReadError> {
+    let shown = |user: &User| view.follow.blocked_by.binary_search(&user.card.id).is_err();
+    user.filter(shown).ok_or(ReadError::UnknownUser)
 }

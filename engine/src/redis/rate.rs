@@ -14,7 +14,8 @@ use crate::limits::SHARED_RATE_TIMEOUT;
 use crate::model::UserId;
 
 /// KEYS: the caller. ARGV: what a request costs, and how far ahead of the present a caller may be, both in
-/// microseconds. Returns 0, or how many microseconds too early the request is.
+/// microseconds. Returns how many microseconds too early the request is; where it is not, 0 or, below it, how many more
+/// the caller may still be ahead.
 /// Microseconds since 1970 are far below 2^53, up to which a Lua number is exact.
 const SCRIPT: &str = "\
 local time = redis.call('TIME')
@@ -24,7 +25,7 @@ local after = math.max(paid, now) + ARGV[1]
 local early = after - now - ARGV[2]
 if early > 0 then return math.ceil(early) end
 redis.call('SET', KEYS[1], string.format('%.0f', after), 'PX', math.ceil((after - now) / 1000) + 1)
-return 0";
+return math.ceil(early)";
 
 /// Rate limits over the shards' servers.
 pub struct SharedRates {
@@ -40,8 +41,9 @@ impl SharedRates {
     }
 
     /// Counts a request of a caller: `cost` is the time after which another may follow, `burst` how much of it may be
-    /// spent at once. Refused: how long to wait. None where Redis does not say in time.
-    pub async fn charge(&self, key: &[u8], cost: Duration, burst: Duration) -> Option<Result<(), Duration>> {
+    /// spent at once. How much of it may be spent still; refused: how long to wait. None where Redis does not say in
+    /// time.
+    pub async fn charge(&self, key: &[u8], cost: Duration, burst: Duration) -> Option<Result<Duration, Duration>> {
         let nodes = self.shards.nodes();
         let node = &nodes[(hash(key) % nodes.len() as u64) as usize];
         let script = |name: &str, body: &str| {
@@ -51,14 +53,15 @@ impl SharedRates {
         };
         let asked = async {
             let known = script("EVALSHA", &self.hash);
-            match node.call_briefly::<u64>(&known, SHARED_RATE_TIMEOUT).await {
+            match node.call_briefly::<i64>(&known, SHARED_RATE_TIMEOUT).await {
                 // A server that was restarted; this teaches it.
                 Err(NodeError::NoScript) => node.call_briefly(&script("EVAL", SCRIPT), SHARED_RATE_TIMEOUT).await,
                 reply => reply,
             }
         };
         let early_us = asked.await.ok()?;
-        Some(if early_us == 0 { Ok(()) } else { Err(Duration::from_micros(early_us)) })
+        let time = Duration::from_micros(early_us.unsigned_abs());
+        Some(if early_us > 0 { Err(time) } else { Ok(time) })
     }
 }
 

@@ -129,7 +129,9 @@ impl Arm for Tributary {
         let feed = self.engine()?.home(user_id(reader), &request).await.context("a read of the engine")?;
         // As a response has them.
         let mut body = Vec::with_capacity(8 * 1024);
-        feed.items.iter().for_each(|item| item.post.write_json(&mut body));
+        feed.items.iter().for_each(|item| {
+            item.post.write_json(&mut body);
+        });
         std::hint::black_box(body);
         Ok(Page { ids: feed.items.iter().map(|item| item.post.id()).collect(), next: feed.next })
     }

@@ -3,7 +3,7 @@
 
 use tributary_engine::limits;
 
-use super::Network;
+use super::{Network, origins};
 use tributary_engine::model::Handle;
 
 const GIB: u64 = 1 << 30;
@@ -37,6 +37,8 @@ pub enum Kind {
     Choices(&'static [&'static str]),
     /// Networks.
     Networks,
+    /// Origins of pages.
+    Origins,
     /// Handles.
     Handles,
 }
@@ -82,13 +84,13 @@ impl Key {
     }
 }
 
-use Kind::{Address, Choice, Choices, Flag, Handles, LogFilter, Networks, Number, Path, Text, Texts};
+use Kind::{Address, Choice, Choices, Flag, Handles, LogFilter, Networks, Number, Origins, Path, Text, Texts};
 
 /// Every key outside the lists of tables, in the order of the documentation.
 pub const KEYS: &[Key] = &[
     key("roles", Choices(&["api", "worker"]), Some("api,worker")),
     key("http.listen", Address, Some("127.0.0.1:8080")),
-    key("http.cors_origins", Texts, Some("")).not_served(),
+    key("http.cors_origins", Origins, Some("")),
     key("http.trusted_proxies", Networks, Some("")),
     key("store.kind", Choice(&["embedded", "postgres"]), Some("embedded")),
     key("store.path", Path, Some("data")).only_with("store.kind", "embedded"),
@@ -193,11 +195,11 @@ impl Kind {
         match (self, value) {
             (Flag, Value::Boolean(_)) => Ok(value.clone()),
             (Number(..), Value::Integer(number)) => self.number(i128::from(*number)),
-            (Texts | Choices(_) | Networks | Handles, Value::Array(items)) => {
+            (Texts | Choices(_) | Networks | Origins | Handles, Value::Array(items)) => {
                 let texts = items.iter().map(|item| item.as_str().ok_or_else(|| self.must_be()));
                 self.list(texts.collect::<Result<Vec<_>, _>>()?)
             }
-            (Flag | Number(..) | Texts | Choices(_) | Networks | Handles, _) => Err(self.must_be()),
+            (Flag | Number(..) | Texts | Choices(_) | Networks | Origins | Handles, _) => Err(self.must_be()),
             (_, Value::String(text)) => self.single(text),
             _ => Err(self.must_be()),
         }
@@ -208,7 +210,7 @@ impl Kind {
         match self {
             Flag => text.trim().parse().map(toml::Value::Boolean).map_err(|_| self.must_be()),
             Number(..) => self.number(text.trim().parse().map_err(|_| self.must_be())?),
-            Texts | Choices(_) | Networks | Handles => {
+            Texts | Choices(_) | Networks | Origins | Handles => {
                 self.list(text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect())
             }
             _ => self.single(text),
@@ -241,7 +243,12 @@ impl Kind {
             Handles => item.parse::<Handle>().is_ok(),
             _ => !item.trim().is_empty(),
         };
-        if !items.iter().all(good) || (items.is_empty() && matches!(self, Choices(_))) {
+        let good_together = match self {
+            Choices(_) => !items.is_empty(),
+            Origins => origins::Origins::read(&items).is_some(),
+            _ => true,
+        };
+        if !items.iter().all(good) || !good_together {
             return Err(self.must_be());
         }
         Ok(toml::Value::Array(items.into_iter().map(|item| toml::Value::String(item.to_owned())).collect()))
@@ -259,6 +266,9 @@ impl Kind {
             LogFilter => "must be a log filter, such as info or info,tributary_engine=debug".into(),
             Texts => "must be a list of texts".into(),
             Choices(of) => format!("must be a list of at least one of {}", words(of)),
+            Origins => "must be a list of origins as browsers send them, such as https://app.example or \
+                        http://localhost:3000, or \"*\" alone"
+                .into(),
             Networks => "must be a list of addresses or networks, such as 10.0.0.0/8".into(),
             Handles => "must be a list of handles: 1 to 30 of a-z, 0-9 and _".into(),
         }

@@ -9,6 +9,7 @@ mod key_file;
 mod keys;
 mod layers;
 mod network;
+mod origins;
 mod print;
 mod provider;
 mod resolve;
@@ -25,6 +26,7 @@ use tributary_engine::{CacheBytes, Roles};
 pub use error::{ConfigError, ConfigErrors, Origin};
 pub use layers::Sources;
 pub use network::Network;
+pub use origins::Origins;
 pub use provider::{Protocol, Provider, is_safe};
 pub use signing::{Keys, TokenKey};
 pub use tuning::{ToldFlush, ToldHot, ToldTuning};
@@ -62,6 +64,8 @@ pub struct Config {
 pub struct Http {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Whose pages may call the API from a browser.
+    pub cors_origins: Origins,
     /// Peers whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Network>,
 }

@@ -1,6 +1,6 @@
 //! A network of addresses, `10.0.0.0/8` or a single address: what `http.trusted_proxies` lists.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// Addresses that share their first bits.
@@ -11,6 +11,14 @@ pub struct Network {
 }
 
 impl Network {
+    /// The networks of the machine's own addresses.
+    pub fn loopback() -> [Self; 2] {
+        [
+            Self { address: IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), prefix_bits: 8 },
+            Self { address: IpAddr::V6(Ipv6Addr::LOCALHOST), prefix_bits: 128 },
+        ]
+    }
+
     /// Whether `address` belongs to it. An IPv4 address in IPv6's clothes (`::ffff:10.0.0.1`) counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {

@@ -15,8 +15,8 @@ use super::keys::{KEYS, Key, Kind};
 use super::layers::{self, Said, Sources};
 use super::provider;
 use super::{
-    Auth, Config, ConfigErrors, Http, Kafka, KafkaDriver, Limits, Log, LogFormat, PostgresUrl, ShardNode, Store,
-    Telemetry, ToldFlush, ToldHot, ToldTuning,
+    Auth, Config, ConfigErrors, Http, Kafka, KafkaDriver, Limits, Log, LogFormat, Origins, PostgresUrl, ShardNode,
+    Store, Telemetry, ToldFlush, ToldHot, ToldTuning,
 };
 
 const NOT_SERVED: &str = "is not served by this version";
@@ -259,6 +259,7 @@ fn build(said: &Said, settings: Settings, demo: bool) -> Config {
         roles: Roles { api: role("api"), worker: role("worker") },
         http: Http {
             listen: s.listen(),
+            cors_origins: Origins::read(&s.texts("http.cors_origins").collect::<Vec<_>>()).expect("checked"),
             trusted_proxies: s.texts("http.trusted_proxies").map(|text| text.parse().expect("checked")).collect(),
         },
         store: store(s),

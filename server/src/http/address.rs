@@ -7,7 +7,7 @@ use http::HeaderMap;
 use crate::config::Network;
 
 /// The caller's address: the nearest one to us in `X-Forwarded-For` that is no trusted proxy, if the peer is
-/// one; else the peer. IPv6 callers count by their /64, which is what one household is given.
+/// one; else the peer. As it is [`counted`].
 pub fn caller(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
     let trusts = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
     let mut address = peer;
@@ -22,6 +22,11 @@ pub fn caller(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr 
             }
         }
     }
+    counted(address)
+}
+
+/// An address as limits count it: IPv6 by the /64, which is what one household is given.
+pub fn counted(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(v6) => match v6.to_ipv4_mapped() {

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use tributary_engine::Engine;
+use tributary_engine::timeline::ListId;
 
+use super::etag::Validator;
 use super::limits::{Limits, SharedRates};
+use super::pages::Pages;
 use super::settings::Settings;
 use super::tokens::Tokens;
 use crate::config::TokenKey;
@@ -19,6 +22,11 @@ pub struct App {
     pub tokens: Tokens,
     /// The rate limits.
     pub limits: Limits,
+    /// Of nothing yet. Made by the key that seals cursors and `fresh` tokens: a client never keeps a page whose tokens
+    /// are of a key that is gone.
+    pub validator: Validator,
+    /// Static pages as they are sent.
+    pub pages: Pages,
     /// Renders the metrics as Prometheus text.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
 }
@@ -34,6 +42,7 @@ impl App {
     ) -> Self {
         let tokens = Tokens::new(token_keys, &settings);
         let limits = Limits::new(settings.requests_per_second, settings.posts_per_minute, rates);
-        Self { engine, settings, tokens, limits, metrics: Box::new(metrics) }
+        let validator = Validator::new(&engine.reads().signer.seal(ListId::Tunings, [0]));
+        Self { engine, settings, tokens, limits, validator, pages: Pages::default(), metrics: Box::new(metrics) }
     }
 }

@@ -6,25 +6,26 @@ use std::net::IpAddr;
 use http::header::{AUTHORIZATION, HeaderMap};
 
 use super::app::App;
+use super::limits::Counted;
 use super::problem::Fault;
 use super::request;
 use super::tokens::{Caller, TokenError};
 
-/// Whoever the token names.
-pub async fn caller(app: &App, headers: &HeaderMap, address: IpAddr) -> Result<Caller, Fault> {
+/// Whoever the token names, counted.
+pub async fn caller(app: &App, headers: &HeaderMap, address: IpAddr) -> Result<(Caller, Counted), Fault> {
     match token(headers).and_then(|token| verified(app, token)) {
-        Ok(caller) => app.limits.user(caller.id).await.map(|()| caller),
-        Err(fault) => app.limits.address(address).await.and(Err(fault)),
+        Ok(caller) => app.limits.user(caller.id).await.map(|counted| (caller, counted)),
+        Err(fault) => Err(app.limits.address(address).await?.told_by(fault)),
     }
 }
 
-/// Whoever the token names, or a guest where none is sent. A token that is not good is refused all the same: its client
-/// must learn that it has to sign in again.
-pub async fn visitor(app: &App, headers: &HeaderMap, address: IpAddr) -> Result<Option<Caller>, Fault> {
+/// Whoever the token names, or a guest where none is sent; counted. A token that is not good is refused all the same: its
+/// client must learn that it has to sign in again.
+pub async fn visitor(app: &App, headers: &HeaderMap, address: IpAddr) -> Result<(Option<Caller>, Counted), Fault> {
     if headers.contains_key(AUTHORIZATION) {
-        return caller(app, headers, address).await.map(Some);
+        return caller(app, headers, address).await.map(|(caller, counted)| (Some(caller), counted));
     }
-    app.limits.address(address).await.map(|()| None)
+    app.limits.address(address).await.map(|counted| (None, counted))
 }
 
 /// The caller, if it is an operator.

@@ -5,13 +5,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue};
-use http::{Method, Request, StatusCode};
+use http::{Method, Request};
 use hyper::body::Incoming;
 
 use super::app::App;
+use super::limits::Counted;
 use super::problem::Fault;
-use super::respond::{self, Answer};
+use super::respond::Answer;
 use super::router::{self, Call, Door, Handled, Resource};
 use super::tokens::Caller;
 use super::{address, auth, idempotency, request};
@@ -47,32 +47,41 @@ impl Inbound {
 
 /// Answers a request.
 pub async fn dispatch(inbound: Inbound) -> Answer {
-    answered(inbound).await.unwrap_or_else(Fault::into_answer)
+    let mut counted = Counted::default();
+    let mut answer = answered(inbound, &mut counted).await.unwrap_or_else(Fault::into_answer);
+    counted.tell(answer.headers_mut());
+    answer
 }
 
-async fn answered(inbound: Inbound) -> Result<Answer, Fault> {
+/// `counted`: what the caller is told of its rate, whatever the answer is.
+async fn answered(inbound: Inbound, counted: &mut Counted) -> Result<Answer, Fault> {
     let Inbound { app, request, peer, found } = inbound;
     request::bounded_head(request.uri(), request.headers())?;
     let address = address::caller(peer, request.headers(), &app.settings.trusted_proxies);
     let Some((resource, id)) = found.filter(|(resource, _)| app.settings.api || resource.is_probe()) else {
-        app.limits.address(address).await?;
+        *counted = app.limits.address(address).await?;
         return page(&app, &request);
     };
     let Some(door) = resource.door(request.method()) else {
-        app.limits.address(address).await?;
+        *counted = app.limits.address(address).await?;
         return Err(Fault::method(&resource.allow));
     };
     let admitted = match door {
         Door::Probe(handler) => Admitted::Anybody(handler),
         Door::Guest(handler) => {
-            app.limits.address(address).await?;
+            *counted = app.limits.address(address).await?;
             Admitted::Anybody(handler)
         }
-        Door::Visitor(handler) => Admitted::Visitor(handler, auth::visitor(&app, request.headers(), address).await?),
-        Door::User(handler) => Admitted::Caller(handler, auth::caller(&app, request.headers(), address).await?),
-        Door::Operator(handler) => {
-            let caller = auth::caller(&app, request.headers(), address).await?;
-            Admitted::Caller(handler, auth::operator(caller)?)
+        Door::Visitor(handler) => {
+            let (caller, told) = auth::visitor(&app, request.headers(), address).await?;
+            *counted = told;
+            Admitted::Visitor(handler, caller)
+        }
+        Door::User(handler) | Door::Operator(handler) => {
+            let (caller, told) = auth::caller(&app, request.headers(), address).await?;
+            *counted = told;
+            let operators_only = matches!(door, Door::Operator(_));
+            Admitted::Caller(handler, if operators_only { auth::operator(caller)? } else { caller })
         }
     };
     let (parts, body) = request.into_parts();
@@ -97,18 +106,13 @@ enum Admitted {
     Caller(fn(Call, Caller) -> Handled, Caller),
 }
 
-/// A static page, where there is one. Pages run nothing but their own files.
+/// A static page, where there is one.
 fn page(app: &App, request: &Request<Incoming>) -> Result<Answer, Fault> {
-    let path = request.uri().path();
-    let Some(asset) = (app.settings.pages)(path).filter(|_| app.settings.api) else {
+    let Some(asset) = (app.settings.pages)(request.uri().path()).filter(|_| app.settings.api) else {
         return Err(Fault::unknown("unknown_route", "there is nothing at this path"));
     };
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return Err(Fault::method("GET, HEAD"));
     }
-    let mut answer = respond::bytes(StatusCode::OK, asset.content_type, Bytes::from_static(asset.bytes));
-    let policy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
-    answer.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
-    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    Ok(answer)
+    Ok(app.pages.answer(&asset, request.headers()))
 }

@@ -1,28 +1,35 @@
-//! What happens around every request, as tower layers: the request id, metrics and log outermost, then
-//! the deadline, which also turns a panic into an answer.
+//! What happens around every request, as tower layers: the request id, metrics and log outermost, then the form of the
+//! answer, then the deadline, which also turns a panic into an answer.
 
 use std::any::Any;
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use futures::FutureExt;
-use http::Method;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
-use http_body_util::Full;
-use hyper::body::Body;
+use http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{Method, StatusCode};
 use metrics::{counter, gauge, histogram};
 use tower::layer::layer_fn;
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 use tracing::Instrument;
 
+use super::cors;
 use super::dispatch::{Inbound, dispatch};
 use super::problem::{Fault, Internal};
-use super::respond::Answer;
+use super::respond::{self, Answer};
+use super::shape::Asked;
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Characters of a request id that a client may choose.
 const REQUEST_ID_CHARS: usize = 64;
+
+/// What a browser may do with an answer that is no page: neither run it nor show it in a frame.
+const NOTHING_RUNS: &str = "default-src 'none'; frame-ancestors 'none'";
 
 /// A service that answers every request, one way or another.
 pub trait Answers:
@@ -35,6 +42,7 @@ impl<S: Service<Inbound, Response = Answer, Error = Infallible, Future: Send> + 
 pub fn stack() -> impl Answers {
     ServiceBuilder::new()
         .layer(layer_fn(observed))
+        .layer(layer_fn(shaped))
         .layer(layer_fn(bounded))
         .service(service_fn(|inbound| async { Ok(dispatch(inbound).await) }))
 }
@@ -68,6 +76,23 @@ fn observed<S: Answers>(inner: S) -> impl Answers {
                 None => span.in_scope(|| tracing::debug!(status, took_us, "answered")),
             }
             Ok(answer)
+        }
+    })
+}
+
+/// The form of the answer. What a browser asks beforehand for a page of another origin is answered here.
+fn shaped<S: Answers>(inner: S) -> impl Answers {
+    service_fn(move |inbound: Inbound| {
+        let inner = inner.clone();
+        async move {
+            let app = Arc::clone(&inbound.app);
+            let origins = &app.settings.cors_origins;
+            let asked = Asked::of(&inbound.request);
+            let answer = match cors::preflight(origins, &inbound.request) {
+                Some(allowed) => allowed,
+                None => answer(inner, inbound).await,
+            };
+            Ok(asked.shape(origins, answer))
         }
     })
 }
@@ -106,14 +131,17 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
 }
 
 fn finish(answer: &mut Answer, id: HeaderValue, is_head: bool) {
-    let length = answer.body().size_hint().exact().unwrap_or_default();
+    let length = respond::length(answer).filter(|_| answer.status() != StatusCode::NOT_MODIFIED);
     let headers = answer.headers_mut();
     headers.insert(REQUEST_ID.clone(), id);
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(NOTHING_RUNS));
     if is_head {
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-        *answer.body_mut() = Full::default();
+        if let Some(length) = length {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        *answer.body_mut() = respond::whole(Bytes::new());
     }
 }
 

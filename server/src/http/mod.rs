@@ -1,17 +1,23 @@
 //! The HTTP server: hyper directly, one table of routes ([`router`]), tower layers around it ([`layers`]).
 //!
-//! A request goes: connection ([`server`]) -> id, metrics, log, deadline ([`layers`]) -> role, method, door,
-//! body ([`dispatch`]) -> handler ([`routes`]) -> engine. Handlers parse ([`request`]), ask the engine, and
-//! shape the answer ([`respond`]); whatever goes wrong is a [`Fault`](problem::Fault).
+//! A request goes: connection ([`server`]) -> id, metrics, log, form of the answer ([`shape`]), deadline ([`layers`])
+//! -> role, method, door, body ([`dispatch`]) -> handler ([`routes`]) -> engine. Handlers parse ([`request`]), ask the
+//! engine, and render the answer ([`respond`]); whatever goes wrong is a [`Fault`](problem::Fault).
 
 mod address;
 mod app;
 mod auth;
+mod coding;
+mod cors;
 mod dispatch;
+mod etag;
+mod exchanges;
 mod idempotency;
 mod layers;
 mod limits;
+mod pages;
 mod patience;
+mod peers;
 mod problem;
 mod refresh_token;
 mod request;
@@ -20,6 +26,7 @@ mod router;
 mod routes;
 mod server;
 mod settings;
+mod shape;
 mod signin;
 mod tokens;
 

@@ -3,20 +3,41 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Body as _;
 use serde::Serialize;
 use tributary_engine::cache::RenderedPost;
 use tributary_engine::model::{User, UserId};
 use tributary_engine::read::Page;
 
+/// The body of an answer.
+pub type Body = Full<Bytes>;
+
 /// What every request ends in.
-pub type Answer = Response<Full<Bytes>>;
+pub type Answer = Response<Body>;
+
+/// A body that is there already.
+pub fn whole(body: impl Into<Bytes>) -> Body {
+    Full::new(body.into())
+}
+
+/// Bytes of the body; none: it is a stream.
+pub fn length(answer: &Answer) -> Option<usize> {
+    answer.body().size_hint().exact().and_then(|length| length.try_into().ok())
+}
+
+/// The bytes of a body whose length is known.
+pub fn bytes_of(body: Body) -> Bytes {
+    let read = body.collect().now_or_never().expect("a body whose length is known is there at once");
+    read.expect("what is there can be read").to_bytes()
+}
 
 /// An answer with a body of this type.
 pub fn bytes(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
+    let mut answer = Response::new(whole(body));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     answer
@@ -34,7 +55,7 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Answer {
 
 /// 204.
 pub fn nothing() -> Answer {
-    let mut answer = Response::new(Full::default());
+    let mut answer = Response::new(whole(Bytes::new()));
     *answer.status_mut() = StatusCode::NO_CONTENT;
     answer
 }
@@ -78,7 +99,9 @@ pub fn page<'a, T, S: Serialize>(page: &'a Page<T>, shape: impl Fn(&'a T) -> S) 
 pub fn posts(page: &Page<Arc<RenderedPost>>) -> Answer {
     let mut body = Vec::with_capacity(64 + page.items.iter().map(|post| post.weight()).sum::<usize>());
     body.extend_from_slice(br#"{"items":["#);
-    joined(&mut body, &page.items, |body, post| post.write_json(body));
+    joined(&mut body, &page.items, |body, post| {
+        post.write_json(body);
+    });
     body.extend_from_slice(br#"],"next":"#);
     text_or_null(&mut body, page.next.as_deref());
     body.push(b'}');

@@ -4,13 +4,13 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use metrics::counter;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -18,9 +18,14 @@ use tower::{Service, service_fn};
 
 use super::app::App;
 use super::dispatch::Inbound;
+use super::exchanges::{Exchanges, Watched};
 use super::layers::{Answers, stack};
 use super::patience::Patient;
-use super::settings::{Bounds, HEADER_BUFFER_BYTES, STREAMS};
+use super::peers::Peers;
+use super::respond::Body;
+use super::settings::{
+    Bounds, HEADER_BUFFER_BYTES, MALFORMED_STREAMS, RESETS_UNSEEN, SEND_BUFFER_BYTES, STREAMS, WINDOWS,
+};
 
 /// Pause after a failed accept (no file descriptor is free, say): trying again at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -33,6 +38,7 @@ pub async fn run(app: Arc<App>, listener: TcpListener, mut shutdown: watch::Rece
     let builder = Arc::new(builder(&bounds));
     let graceful = GracefulShutdown::new();
     let free = Arc::new(Semaphore::new(bounds.connections));
+    let peers = Peers::new(bounds.connections_of_address, app.settings.unbounded_peers.clone());
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -43,11 +49,16 @@ pub async fn run(app: Arc<App>, listener: TcpListener, mut shutdown: watch::Rece
         };
         match accepted {
             Ok((stream, peer, permit)) => {
+                let Some(place) = peers.admit(peer.ip()) else {
+                    // To tell it why would take as much as to serve it.
+                    counter!("http_connections_refused_total").increment(1);
+                    continue;
+                };
                 let connection =
                     connection(Arc::clone(&app), Arc::clone(&builder), graceful.watcher(), stream, peer.ip());
                 connections.spawn(async move {
                     connection.await;
-                    drop(permit);
+                    drop((permit, place));
                 });
             }
             Err(error) => {
@@ -81,13 +92,18 @@ fn builder(bounds: &Bounds) -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_header_list_size(HEADER_BUFFER_BYTES as u32)
         .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(WINDOWS.0)
+        .initial_connection_window_size(WINDOWS.1)
+        .max_send_buf_size(SEND_BUFFER_BYTES)
+        .max_pending_accept_reset_streams(RESETS_UNSEEN)
+        .max_local_error_reset_streams(MALFORMED_STREAMS)
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING);
     builder
 }
 
-/// Serves one connection to its end. One that brings no request in time is dropped: before the protocol is
-/// known, hyper's own timer does not run.
+/// Serves one connection to its end, or until it has stood still for too long: before the protocol is known, and within
+/// HTTP/2, hyper's own timers do not run.
 async fn connection(
     app: Arc<App>,
     builder: Arc<Builder<TokioExecutor>>,
@@ -95,36 +111,38 @@ async fn connection(
     stream: TcpStream,
     peer: IpAddr,
 ) {
-    let Bounds { headers: patience, write, .. } = app.settings.bounds;
-    let asked = Arc::new(AtomicBool::new(false));
-    let service = TowerToHyperService::new(requests(app, stack(), peer, Arc::clone(&asked)));
+    let Bounds { headers: idle, write: stalled, .. } = app.settings.bounds;
+    let exchanges = Exchanges::new();
+    let service = TowerToHyperService::new(requests(app, stack(), peer, Arc::clone(&exchanges)));
     let serving =
-        watcher.watch(builder.serve_connection(TokioIo::new(Patient::new(stream, write)), service).into_owned());
+        watcher.watch(builder.serve_connection(TokioIo::new(Patient::new(stream, stalled)), service).into_owned());
     tokio::pin!(serving);
-    let ended = match tokio::time::timeout(patience, &mut serving).await {
-        Ok(ended) => ended,
-        Err(_) if asked.load(Ordering::Relaxed) => serving.await,
-        Err(_) => return,
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended badly");
+    while let Some(patience) = exchanges.patience(idle, stalled) {
+        if let Ok(ended) = tokio::time::timeout(patience, &mut serving).await {
+            if let Err(error) = ended {
+                tracing::debug!(%error, "a connection ended badly");
+            }
+            return;
+        }
     }
+    tracing::debug!("a connection stood still and was closed");
 }
 
 fn requests(
     app: Arc<App>,
     service: impl Answers,
     peer: IpAddr,
-    asked: Arc<AtomicBool>,
+    exchanges: Arc<Exchanges>,
 ) -> impl Service<
     http::Request<hyper::body::Incoming>,
-    Response = super::respond::Answer,
+    Response = http::Response<Watched<Body>>,
     Error = std::convert::Infallible,
     Future: Send,
 > + Clone
 + Send {
     service_fn(move |request| {
-        asked.store(true, Ordering::Relaxed);
-        service.clone().call(Inbound::new(Arc::clone(&app), request, peer))
+        let exchange = exchanges.begin();
+        let answer = service.clone().call(Inbound::new(Arc::clone(&app), request, peer));
+        async { Ok(answer.await?.map(|body| Watched::new(body, exchange))) }
     })
 }

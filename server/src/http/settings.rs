@@ -7,7 +7,7 @@ use std::time::Duration;
 use tributary_engine::model::Handle;
 
 use super::signin::SignIn;
-use crate::config::{Config, Network};
+use crate::config::{Config, Network, Origins};
 
 /// The settings of the HTTP server.
 #[derive(Clone, Debug)]
@@ -30,8 +30,12 @@ pub struct Settings {
     pub posts_per_minute: u32,
     /// Requests of one user, or of one address without a good token, in a second; 0: no limit.
     pub requests_per_second: u32,
+    /// Whose pages may call the API from a browser.
+    pub cors_origins: Origins,
     /// Peers whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Network>,
+    /// Peers that may hold any number of connections: they stand for many callers.
+    pub unbounded_peers: Vec<Network>,
     /// The static page for a path, where there is one.
     pub pages: fn(&str) -> Option<Asset>,
     /// What a connection and a request may take.
@@ -51,7 +55,9 @@ impl Settings {
             follows: config.limits.follows,
             posts_per_minute: config.limits.posts_per_minute,
             requests_per_second: config.limits.requests_per_second,
+            cors_origins: config.http.cors_origins.clone(),
             trusted_proxies: config.http.trusted_proxies.clone(),
+            unbounded_peers: config.http.trusted_proxies.iter().copied().chain(Network::loopback()).collect(),
             pages,
             bounds: Bounds::default(),
         }
@@ -72,6 +78,8 @@ pub struct Asset {
 pub struct Bounds {
     /// Connections at the same time; more wait to be accepted.
     pub connections: usize,
+    /// Connections of one address at the same time; one more is closed at once.
+    pub connections_of_address: usize,
     /// From a connection's start, or the answer before, to the end of a request's headers.
     pub headers: Duration,
     /// From the end of the headers to the end of the body.
@@ -88,6 +96,7 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             connections: 4_096,
+            connections_of_address: 256,
             headers: Duration::from_secs(30),
             body: Duration::from_secs(5),
             request: Duration::from_secs(10),
@@ -108,6 +117,18 @@ pub const HEADER_BUFFER_BYTES: usize = 128 * 1024;
 pub const DROPPED_BODY_BYTES: usize = 1024 * 1024;
 /// HTTP/2 requests at the same time on one connection.
 pub const STREAMS: u32 = 128;
+/// HTTP/2 requests that a client may take back before they were looked at; one more closes the connection.
+pub const RESETS_UNSEEN: usize = 32;
+/// HTTP/2 requests of one connection that may be malformed; one more closes it.
+pub const MALFORMED_STREAMS: usize = 64;
+/// Bytes that an HTTP/2 client may send of one request, and on one connection, before they are looked at.
+pub const WINDOWS: (u32, u32) = (128 * 1024, 256 * 1024);
+/// Bytes of an HTTP/2 answer that wait for a connection that takes none.
+pub const SEND_BUFFER_BYTES: usize = 64 * 1024;
+/// Bytes of a body that are worth compressing: fewer fit into one packet anyway.
+pub const COMPRESSED_BYTES_MIN: usize = 1024;
+/// Bytes of a body that are compressed while others wait.
+pub const COMPRESSED_BYTES_MAX: usize = 256 * 1024;
 /// How long all checks of health may take; the engine bounds each.
 pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(4);
 

@@ -174,7 +174,9 @@ mod tests {
             follows: 0,
             posts_per_minute: 0,
             requests_per_second: 0,
+            cors_origins: crate::config::Origins::Only(Vec::new()),
             trusted_proxies: Vec::new(),
+            unbounded_peers: Vec::new(),
             pages: |_| None,
             bounds: Bounds::default(),
         };

@@ -35,7 +35,7 @@ impl Process {
     pub async fn start(folder: &Path, config: &str, log: PathBuf) -> Self {
         let file = File::create(&log).unwrap();
         let mut command = program(folder);
-        let command = command.args(["serve", "--config", config]).stdout(Stdio::null()).stderr(file);
+        let command = command.args(["serve", "--config", config]).stdout(file.try_clone().unwrap()).stderr(file);
         let address = SocketAddr::from(([0, 0, 0, 0], 0));
         let mut node = Self { address, child: command.spawn().unwrap(), log };
         let until = Instant::now() + PATIENCE;
@@ -74,7 +74,7 @@ impl Process {
         self.child.wait().unwrap();
     }
 
-    /// Its log so far. A kill may have cut a character in two.
+    /// Its log so far, and whatever else it prints. A kill may have cut a character in two.
     pub fn told(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
     }

@@ -13,7 +13,7 @@ use tributary_engine::embedded::{EmbeddedLog, EmbeddedStore, ProcessShard};
 use tributary_engine::ports::Clock;
 use tributary_engine::timeline::Signer;
 use tributary_engine::{CacheBytes, Engine, Options, Ports, Roles};
-use tributary_server::config::TokenKey;
+use tributary_server::config::{Network, Origins, TokenKey};
 use tributary_server::http::{Bounds, Settings};
 use tributary_server::telemetry::MetricsHandle;
 
@@ -43,7 +43,9 @@ pub fn settings() -> Settings {
         follows: 10_000,
         posts_per_minute: 0,
         requests_per_second: 0,
+        cors_origins: Origins::Only(Vec::new()),
         trusted_proxies: Vec::new(),
+        unbounded_peers: Network::loopback().into(),
         pages: |_| None,
         bounds: Bounds {
             headers: Duration::from_secs(2),

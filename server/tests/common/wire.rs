@@ -1,10 +1,10 @@
 //! A bare connection, for what no well-behaved client would send.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// Longer than any answer may take: a hang fails the test.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -15,6 +15,13 @@ pub struct Wire(TcpStream);
 impl Wire {
     pub async fn open(address: SocketAddr) -> Self {
         Self(TcpStream::connect(address).await.unwrap())
+    }
+
+    /// From this address of the machine's own.
+    pub async fn open_from(address: SocketAddr, from: IpAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(from, 0)).unwrap();
+        Self(socket.connect(address).await.unwrap())
     }
 
     /// Sends bytes. The server may have hung up already, which is its right.
@@ -29,12 +36,25 @@ impl Wire {
 
     /// Everything until the server closes.
     pub async fn rest(&mut self) -> String {
+        let text = String::from_utf8_lossy(&self.rest_as_bytes().await).into_owned();
+        assert!(!text.contains("HTTP/1.1 500"), "{text}");
+        text
+    }
+
+    /// Everything until the server closes, whatever it is.
+    pub async fn rest_as_bytes(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let read = self.0.read_to_end(&mut bytes);
         tokio::time::timeout(PATIENCE, read).await.expect("the server closes in time").ok();
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        assert!(!text.contains("HTTP/1.1 500"), "{text}");
-        text
+        bytes
+    }
+
+    /// The first `count` bytes of what comes; fewer where the server closes before.
+    pub async fn first(&mut self, count: usize) -> String {
+        let mut bytes = Vec::new();
+        let mut limited = (&mut self.0).take(count as u64);
+        tokio::time::timeout(PATIENCE, limited.read_to_end(&mut bytes)).await.expect("an answer in time").ok();
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// What comes until `text` did.

@@ -11,4 +11,5 @@ mod common;
 mod bad_input;
 mod operators;
 mod place;
+mod secrets;
 mod sessions;

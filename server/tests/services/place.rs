@@ -33,6 +33,8 @@ pub struct Place {
     pub shards: Vec<String>,
     pub weights: [u32; 3],
     pub key_file: String,
+    /// What nodes log.
+    pub log: String,
 }
 
 impl Place {
@@ -59,6 +61,7 @@ impl Place {
             shards: redis.split(',').map(shard).collect(),
             weights: [1, 1, 1],
             key_file: "signing.key".into(),
+            log: "info".into(),
             name,
         })
     }
@@ -78,7 +81,7 @@ impl Place {
     }
 
     fn configure(&self) {
-        let Self { url, brokers, topic, partitions, key_file, .. } = self;
+        let Self { url, brokers, topic, partitions, key_file, log, .. } = self;
         let shard = |n: usize| {
             format!("[[shard]]\nname = '{}'\nurl = '{}'\nweight = {}\n", SHARDS[n], self.shards[n], self.weights[n])
         };
@@ -97,6 +100,8 @@ partitions = {partitions}
 [auth]
 dev_login = true
 signing_key_file = '{key_file}'
+[telemetry]
+log = '{log}'
 {shards}"
         );
         std::fs::write(self.folder.path().join("tributary.toml"), config).unwrap();

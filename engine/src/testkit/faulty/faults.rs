@@ -1,6 +1,7 @@
 //! The hand that deals the faults: one seeded source of chance for all decorators of a test, and a switch, a
 //! probability and a count for each kind of fault.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -80,6 +81,7 @@ pub struct Faults {
     /// Probabilities as the bits of an `f64`.
     probabilities: [AtomicU64; KINDS],
     injected: [AtomicU64; KINDS],
+    asked: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 impl Faults {
@@ -93,6 +95,7 @@ impl Faults {
             random: Mutex::new(fastrand::Rng::with_seed(seed)),
             probabilities: Default::default(),
             injected: Default::default(),
+            asked: Mutex::default(),
         })
     }
 
@@ -129,6 +132,15 @@ impl Faults {
     /// How often `fault` has happened.
     pub fn injected(&self, fault: Fault) -> u64 {
         self.injected[fault as usize].load(Ordering::Relaxed)
+    }
+
+    /// How often the store was asked for what, of all that requests ask of it.
+    pub fn asked(&self) -> BTreeMap<&'static str, u64> {
+        self.asked.lock().expect("counting does not panic").clone()
+    }
+
+    pub(super) fn note(&self, what: &'static str) {
+        *self.asked.lock().expect("counting does not panic").entry(what).or_default() += 1;
     }
 
     /// Whether `fault` happens now.

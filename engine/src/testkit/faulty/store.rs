@@ -35,6 +35,12 @@ impl FaultyStore {
         Ok(())
     }
 
+    /// As [`available`](Self::available), for what requests ask; noted in [`Faults::asked`].
+    fn asked(&self, what: &'static str) -> Result<(), StoreError> {
+        self.faults.note(what);
+        self.available()
+    }
+
     /// A commit that may be lost, or only its reply.
     async fn committed<T, E: From<StoreError>, F: Future<Output = Result<T, E>>>(
         &self,
@@ -56,6 +62,7 @@ impl FaultyStore {
 #[async_trait]
 impl Store for FaultyStore {
     async fn commit(&self, request: &Request) -> Result<Committed, CommitError> {
+        self.faults.note("commit");
         self.committed(|| self.inner.commit(request)).await
     }
 
@@ -81,7 +88,7 @@ impl Store for FaultyStore {
     }
 
     async fn make_user(&self, handle: &Handle, name: &str) -> Result<User, StoreError> {
-        self.available()?;
+        self.asked("make_user")?;
         self.inner.make_user(handle, name).await
     }
 
@@ -96,7 +103,7 @@ impl Store for FaultyStore {
     }
 
     async fn users(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError> {
-        self.available()?;
+        self.asked("users")?;
         self.inner.users(ids).await
     }
 
@@ -106,7 +113,7 @@ impl Store for FaultyStore {
     }
 
     async fn user_by_handle(&self, handle: &Handle) -> Result<Option<User>, StoreError> {
-        self.available()?;
+        self.asked("user_by_handle")?;
         self.inner.user_by_handle(handle).await
     }
 
@@ -122,7 +129,7 @@ impl Store for FaultyStore {
         after: UserId,
         limit: usize,
     ) -> Result<Vec<UserId>, StoreError> {
-        self.available()?;
+        self.asked("user_list")?;
         self.inner.user_list(user, list, after, limit).await
     }
 
@@ -132,12 +139,12 @@ impl Store for FaultyStore {
     }
 
     async fn posts(&self, ids: &[PostId]) -> Result<Vec<Option<Post>>, StoreError> {
-        self.available()?;
+        self.asked("posts")?;
         self.inner.posts(ids).await
     }
 
     async fn posts_by(&self, authors: &[UserId], before: PostId, limit: usize) -> Result<Vec<Vec<PostId>>, StoreError> {
-        self.available()?;
+        self.asked("posts_by")?;
         self.inner.posts_by(authors, before, limit).await
     }
 
@@ -147,7 +154,7 @@ impl Store for FaultyStore {
     }
 
     async fn home_page(&self, reader: UserId, before: PostId, limit: usize) -> Result<Vec<PostId>, StoreError> {
-        self.available()?;
+        self.asked("home_page")?;
         self.inner.home_page(reader, before, limit).await
     }
 
@@ -157,12 +164,12 @@ impl Store for FaultyStore {
     }
 
     async fn liked(&self, reader: UserId, posts: &[PostId]) -> Result<Vec<PostId>, StoreError> {
-        self.available()?;
+        self.asked("liked")?;
         self.inner.liked(reader, posts).await
     }
 
     async fn view(&self, reader: UserId) -> Result<FollowView, StoreError> {
-        self.available()?;
+        self.asked("view")?;
         self.inner.view(reader).await
     }
 
@@ -219,7 +226,7 @@ impl Store for FaultyStore {
     }
 
     async fn author(&self, author: UserId) -> Result<Option<AuthorState>, StoreError> {
-        self.available()?;
+        self.asked("author")?;
         self.inner.author(author).await
     }
 

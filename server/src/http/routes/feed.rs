@@ -3,9 +3,11 @@
 use std::time::Instant;
 
 use http::StatusCode;
+use http::header::{CACHE_CONTROL, ETAG, HeaderValue};
 use tributary_engine::model::UserId;
-use tributary_engine::read::{Feed, FeedItem};
+use tributary_engine::read::{Feed, FeedItem, PageRequest};
 
+use crate::http::etag::Validator;
 use crate::http::problem::Fault;
 use crate::http::request;
 use crate::http::respond::{self, Answer, joined, text_or_null};
@@ -14,26 +16,54 @@ use crate::http::tokens::Caller;
 
 /// `GET /v1/feed`
 pub async fn home(call: Call, caller: Caller) -> Result<Answer, Fault> {
-    let feed = read(&call, caller.id).await?;
-    Ok(respond::rendered(StatusCode::OK, rendered(&feed, |body, item| item.post.write_json(body), None)))
+    let page = request::page(&call.parts)?;
+    if page.cursor.is_some() || request::parameter(&call.parts, "since")?.is_some() {
+        let feed = read(&call, caller.id, &page).await?;
+        return Ok(respond::rendered(StatusCode::OK, rendered(&feed, without_source, None)));
+    }
+    let feed = call.app.engine.home(caller.id, &page).await?;
+    Ok(first_page(call.app.validator.clone(), caller.id, &feed))
+}
+
+/// The page that clients ask for again and again, with a validator of what they see of it: posts with their likes, and
+/// whether more follow. Nothing else of a post ever changes. Of whom it is, is part of it, for cursors and tokens are
+/// of one reader only.
+fn first_page(mut seen: Validator, reader: UserId, feed: &Feed) -> Answer {
+    seen.say(reader.0);
+    seen.say(feed.items.len() as u64);
+    let write = |body: &mut Vec<u8>, item: &FeedItem| {
+        seen.say(item.post.id().0);
+        seen.say(item.post.write_json(body));
+    };
+    let body = rendered(feed, write, None);
+    feed.liked.iter().for_each(|id| seen.say(id.0));
+    seen.say(u64::from(feed.next.is_some()));
+    let mut answer = respond::rendered(StatusCode::OK, body);
+    answer.headers_mut().insert(ETAG, seen.etag());
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    answer
 }
 
 /// `GET /v1/operator/feed/{id}`
 pub async fn of_reader(call: Call, _operator: Caller) -> Result<Answer, Fault> {
     let reader: UserId = request::id(&call.id)?;
     call.app.engine.user(reader, reader).await?;
+    let page = request::page(&call.parts)?;
     let started = Instant::now();
-    let feed = read(&call, reader).await?;
+    let feed = read(&call, reader, &page).await?;
     let took_us = started.elapsed().as_micros() as u64;
     Ok(respond::rendered(StatusCode::OK, rendered(&feed, with_source, Some(took_us))))
 }
 
-async fn read(call: &Call, reader: UserId) -> Result<Feed, Fault> {
-    let page = request::page(&call.parts)?;
+async fn read(call: &Call, reader: UserId, page: &PageRequest) -> Result<Feed, Fault> {
     Ok(match request::parameter(&call.parts, "since")? {
-        Some(fresh) => call.app.engine.home_since(reader, &fresh, &page).await?,
-        None => call.app.engine.home(reader, &page).await?,
+        Some(fresh) => call.app.engine.home_since(reader, &fresh, page).await?,
+        None => call.app.engine.home(reader, page).await?,
     })
+}
+
+fn without_source(body: &mut Vec<u8>, item: &FeedItem) {
+    item.post.write_json(body);
 }
 
 /// The item's post with one more field, where the engine had its entry from.
@@ -98,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_feed_is_one_json_object() {
-        let body = rendered(&feed(), |body, item| item.post.write_json(body), None);
+        let body = rendered(&feed(), without_source, None);
         let value: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(value["items"].as_array().unwrap().len(), 2);
         assert_eq!(value["liked"][0], value["items"][0]["id"]);

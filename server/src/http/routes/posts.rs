@@ -22,8 +22,14 @@ struct NewPost {
 pub async fn publish(call: Call, caller: Caller) -> Result<Answer, Fault> {
     let NewPost { text } = request::json(&call.parts, &call.body)?;
     let text = checked(text)?;
-    call.app.limits.post(caller.id).await?;
-    command(call, caller, Command::Publish { text }).await
+    let counted = call.app.limits.post(caller.id).await?;
+    match command(call, caller, Command::Publish { text }).await {
+        Ok(mut answer) => {
+            counted.tell(answer.headers_mut());
+            Ok(answer)
+        }
+        Err(fault) => Err(counted.told_by(fault)),
+    }
 }
 
 /// U+0000 is refused because not every store can keep it.
