@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::{LoadingCache, PullAuthors, RecentLikes, RenderedPost, Source, Unlogged, View};
+use super::{LoadingCache, PullAuthors, RecentLikes, Removals, RenderedPost, Source, Unlogged, View, Watchers};
 use crate::limits::BEHIND_WAIT;
 use crate::model::{Channel, Epoch, Event, LoggedEvent, NumberedEvent, Position, PostId, UserId};
 use crate::ports::Store;
@@ -102,6 +102,10 @@ pub struct Tier {
     pub pulls: PullAuthors,
     /// Own posts on their way through the log.
     pub unlogged: Unlogged,
+    /// The newest removals.
+    pub removals: Removals,
+    /// Who is woken by what is applied.
+    pub watchers: Arc<Watchers>,
     /// Truth.
     pub store: Arc<dyn Store>,
     /// Tells how far the log has been applied.
@@ -130,6 +134,8 @@ impl Tier {
             ),
             pulls: PullAuthors::default(),
             unlogged: Unlogged::default(),
+            removals: Removals::new(position),
+            watchers: Arc::default(),
             store,
             applied: watch::Sender::new(position),
             witness: Mutex::default(),
@@ -178,6 +184,14 @@ impl Tier {
                 }
                 writer.append(position, post, author);
                 self.unlogged.logged(author, post);
+                self.watchers.wake_followers(author);
+            }
+            Event::Removed { post, author } => {
+                self.invalidate(&event);
+                // Before the ring's position says so: whoever sees the position finds the removal.
+                self.removals.note(position, post, author);
+                writer.advance(position);
+                self.watchers.wake_followers(author);
             }
             Event::Liked { post, likes, .. } | Event::Unliked { post, likes, .. } => {
                 self.invalidate(&event);
@@ -202,14 +216,19 @@ impl Tier {
             Event::Followed { follower: user, .. }
             | Event::Unfollowed { follower: user, .. }
             | Event::Muted { user, .. }
-            | Event::Unmuted { user, .. } => self.views.invalidate(user),
+            | Event::Unmuted { user, .. } => self.forget_view(user),
             Event::Blocked { user, target } | Event::Unblocked { user, target } => {
-                self.views.invalidate(user);
-                self.views.invalidate(target);
+                self.forget_view(user);
+                self.forget_view(target);
             }
             Event::Liked { user, .. } | Event::Unliked { user, .. } => self.likes.invalidate(user),
             Event::Posted { .. } | Event::Tuned { .. } | Event::Pinned { .. } => {}
         }
+    }
+
+    fn forget_view(&self, reader: UserId) {
+        self.views.invalidate(reader);
+        self.watchers.wake_reader(reader);
     }
 }
 

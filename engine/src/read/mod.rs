@@ -7,6 +7,7 @@ mod fill;
 mod forward;
 mod home;
 mod hydrate;
+mod live;
 mod lists;
 mod page;
 mod since;
@@ -25,6 +26,7 @@ use crate::timeline::Signer;
 use crate::work::CheckpointQueue;
 
 pub use crate::cache::Source;
+pub use live::{Live, LiveEvent, News};
 pub use page::{Feed, FeedItem, Page, PageRequest, ReadError};
 
 /// What reads work with. Cheap to clone.

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use tributary_engine::Engine;
 
 use super::limits::{Limits, SharedRates};
+use super::live::Streams;
 use super::settings::Settings;
 use super::tokens::Tokens;
 
@@ -18,6 +20,10 @@ pub struct App {
     pub tokens: Tokens,
     /// The rate limits.
     pub limits: Limits,
+    /// The live streams.
+    pub streams: Streams,
+    /// Turns true when the server is to stop.
+    pub stopping: watch::Receiver<bool>,
     /// Renders the metrics as Prometheus text.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
 }
@@ -30,9 +36,11 @@ impl App {
         token_key: &[u8; 32],
         metrics: impl Fn() -> String + Send + Sync + 'static,
         rates: Option<Arc<dyn SharedRates>>,
+        stopping: watch::Receiver<bool>,
     ) -> Self {
         let tokens = Tokens::new(token_key, &settings);
         let limits = Limits::new(settings.requests_per_second, settings.posts_per_minute, rates);
-        Self { engine, settings, tokens, limits, metrics: Box::new(metrics) }
+        let streams = Streams::new(&settings.bounds);
+        Self { engine, settings, tokens, limits, streams, stopping, metrics: Box::new(metrics) }
     }
 }

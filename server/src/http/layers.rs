@@ -6,10 +6,10 @@ use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
+use bytes::Bytes;
 use futures::FutureExt;
 use http::Method;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
-use http_body_util::Full;
 use hyper::body::Body;
 use metrics::{counter, gauge, histogram};
 use tower::layer::layer_fn;
@@ -18,7 +18,7 @@ use tracing::Instrument;
 
 use super::dispatch::{Inbound, dispatch};
 use super::problem::{Fault, Internal};
-use super::respond::Answer;
+use super::respond::{self, Answer};
 
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Characters of a request id that a client may choose.
@@ -106,14 +106,16 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
 }
 
 fn finish(answer: &mut Answer, id: HeaderValue, is_head: bool) {
-    let length = answer.body().size_hint().exact().unwrap_or_default();
+    let length = answer.body().size_hint().exact();
     let headers = answer.headers_mut();
     headers.insert(REQUEST_ID.clone(), id);
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     if is_head {
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-        *answer.body_mut() = Full::default();
+        if let Some(length) = length {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        *answer.body_mut() = respond::whole(Bytes::new());
     }
 }
 

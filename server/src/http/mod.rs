@@ -2,7 +2,7 @@
 //!
 //! A request goes: connection ([`server`]) -> id, metrics, log, deadline ([`layers`]) -> role, method, door,
 //! body ([`dispatch`]) -> handler ([`routes`]) -> engine. Handlers parse ([`request`]), ask the engine, and
-//! shape the answer ([`respond`]); whatever goes wrong is a [`Fault`](problem::Fault).
+//! shape the answer ([`respond`]), which may go on ([`live`]); whatever goes wrong is a [`Fault`](problem::Fault).
 
 mod address;
 mod app;
@@ -11,6 +11,7 @@ mod dispatch;
 mod idempotency;
 mod layers;
 mod limits;
+mod live;
 mod patience;
 mod problem;
 mod request;
@@ -42,6 +43,6 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: watch::Receiver<bool>,
 ) {
-    let app = Arc::new(app::App::new(settings, engine, token_key, metrics, rates));
+    let app = Arc::new(app::App::new(settings, engine, token_key, metrics, rates, shutdown.clone()));
     server::run(app, listener, shutdown).await;
 }

@@ -3,16 +3,14 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
-use http_body_util::Full;
 use serde::Serialize;
 use tributary_engine::CommandError;
 use tributary_engine::model::Rejection;
 use tributary_engine::read::ReadError;
 
-use super::respond::Answer;
+use super::respond::{self, Answer};
 
 /// Seconds after which a client may try again what failed for a reason that passes.
 const RETRY_AFTER_S: u64 = 1;
@@ -116,7 +114,7 @@ impl Fault {
             code: self.code,
         };
         let body = serde_json::to_vec(&document).expect("strings and a number are JSON");
-        let mut answer = Response::new(Full::new(Bytes::from(body)));
+        let mut answer = Response::new(respond::whole(body));
         *answer.status_mut() = self.status;
         answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         answer.headers_mut().extend(self.headers.into_iter().map(|(name, value)| (Some(name), value)));

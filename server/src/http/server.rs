@@ -57,7 +57,9 @@ pub async fn run(app: Arc<App>, listener: TcpListener, mut shutdown: watch::Rece
         }
     }
     drop(listener);
-    if tokio::time::timeout(bounds.drain, graceful.shutdown()).await.is_err() {
+    // A WebSocket is no connection of hyper's any more; live streams of both kinds end by themselves.
+    let ended = futures::future::join(graceful.shutdown(), app.streams.ended());
+    if tokio::time::timeout(bounds.drain, ended).await.is_err() {
         tracing::warn!(connections = connections.len(), "requests in flight were cut off at shutdown");
     }
     connections.shutdown().await;
@@ -98,8 +100,8 @@ async fn connection(
     let Bounds { headers: patience, write, .. } = app.settings.bounds;
     let asked = Arc::new(AtomicBool::new(false));
     let service = TowerToHyperService::new(requests(app, stack(), peer, Arc::clone(&asked)));
-    let serving =
-        watcher.watch(builder.serve_connection(TokioIo::new(Patient::new(stream, write)), service).into_owned());
+    let stream = TokioIo::new(Patient::new(stream, write));
+    let serving = watcher.watch(builder.serve_connection_with_upgrades(stream, service).into_owned());
     tokio::pin!(serving);
     let ended = match tokio::time::timeout(patience, &mut serving).await {
         Ok(ended) => ended,
