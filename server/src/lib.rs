@@ -6,6 +6,7 @@ pub mod config;
 pub mod dead;
 pub mod demo;
 pub mod http;
+pub mod open_files;
 pub mod operate;
 pub mod slot_map;
 pub mod sync_tuning;

@@ -14,7 +14,7 @@ use tributary_server::assemble::Node;
 use tributary_server::cli::{self, Command};
 use tributary_server::config::{Config, Keys, Sources};
 use tributary_server::telemetry::{self, MetricsHandle};
-use tributary_server::{demo, http, operate};
+use tributary_server::{demo, http, open_files, operate};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -88,6 +88,7 @@ async fn run(sources: &Sources, config: &Config, metrics: MetricsHandle) -> Resu
         tasks.spawn(demo::live(node.engine.clone(), world, stopped.clone()));
     }
     let settings = http::Settings::new(config, if config.demo { demo_page } else { |_| None });
+    open_files::allow(&settings.bounds);
     let sampling = tokio::spawn(metrics.clone().sample_runtime());
     let render = move || metrics.render();
     let (engine, rates) = (node.engine.clone(), node.rates.clone());

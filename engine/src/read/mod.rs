@@ -7,8 +7,8 @@ mod fill;
 mod forward;
 mod home;
 mod hydrate;
-mod live;
 mod lists;
+mod live;
 mod page;
 mod since;
 

@@ -67,6 +67,10 @@ mod tests {
         assert_eq!(snapshot.logged(&set, Position(10), 2), Err(Lapped));
         let none = snapshot.logged(&AuthorSet::new([UserId(9)]), Position(80), 2).unwrap();
         assert_eq!((none.posts, none.upto), (Vec::new(), Position(120)));
-        assert_eq!(snapshot.logged(&set, Position(500), 2).unwrap().upto, Position(500), "a position is never taken back");
+        assert_eq!(
+            snapshot.logged(&set, Position(500), 2).unwrap().upto,
+            Position(500),
+            "a position is never taken back"
+        );
     }
 }

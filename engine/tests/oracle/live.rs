@@ -1,7 +1,7 @@
 //! Clients that listen to live streams in a random world, break off and come back on any node. What a client makes of a
 //! first page and of what it is told since must be the timeline, to the last entry.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::FutureExt;
@@ -35,8 +35,8 @@ struct Client {
     stream: Option<Stream>,
     /// The token that goes on after what it was told.
     token: String,
-    /// What it believes is on the timeline.
-    timeline: BTreeSet<PostId>,
+    /// What it believes is on the timeline, with the authors.
+    timeline: BTreeMap<PostId, UserId>,
     /// Events of the world before the timeline was last known to be right.
     right: usize,
     /// Events of the world when the client last loaded it as a whole.
@@ -59,7 +59,7 @@ impl Clients {
                 node: clients.random.usize(..2),
                 stream: None,
                 token: String::new(),
-                timeline: BTreeSet::new(),
+                timeline: BTreeMap::new(),
                 right: 0,
                 loaded: 0,
                 told: Position::ZERO,
@@ -106,11 +106,13 @@ impl Client {
         self.loaded = world.events.len();
         let reads = world.nodes[self.node].reads.clone();
         self.told = reads.tier.ring.position();
+        // The node may not have heard yet whom the reader sees no longer.
+        self.right = world.events.partition_point(|event| event.position <= self.told);
         self.timeline.clear();
         let (mut cursor, mut fresh) = (None, None);
         loop {
             let page = reads.home(self.reader, &PageRequest { limit: 100, cursor }).await.unwrap();
-            self.timeline.extend(page.items.iter().map(|item| item.post.id()));
+            self.timeline.extend(page.items.iter().map(|item| (item.post.id(), item.post.author())));
             fresh.get_or_insert(page.fresh);
             cursor = page.next;
             if cursor.is_none() {
@@ -155,7 +157,7 @@ impl Client {
                 match &event.news {
                     News::Post(post) => {
                         done.posts += 1;
-                        self.timeline.insert(post.id());
+                        self.timeline.insert(post.id(), post.author());
                     }
                     News::Removed(post) => {
                         done.removed += 1;
@@ -192,9 +194,11 @@ impl Client {
         let home: BTreeSet<PostId> = world.truth.home(self.reader).into_iter().collect();
         // A stream says nothing of whom the reader sees no longer: that has to be taken off by who knows.
         let gone: BTreeSet<UserId> = world.events[self.right..].iter().filter_map(|e| self.hides(&e.event)).collect();
-        let hidden: BTreeSet<PostId> = gone.iter().flat_map(|&author| world.truth.posts_by(author).to_vec()).collect();
-        self.timeline.retain(|post| home.contains(post) || !hidden.contains(post));
-        assert_eq!(self.timeline, home, "what {:?} was told", self.reader);
+        self.timeline.retain(|post, author| home.contains(post) || !gone.contains(author));
+        let believed: BTreeSet<PostId> = self.timeline.keys().copied().collect();
+        let missing: Vec<_> = home.difference(&believed).collect();
+        let extra: Vec<_> = believed.difference(&home).collect();
+        assert!(missing.is_empty() && extra.is_empty(), "{:?}: missing {missing:?}, extra {extra:?}", self.reader);
         self.right = world.events.len();
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use http::header::UPGRADE;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
@@ -27,6 +28,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How often a silent HTTP/2 connection is asked whether it is still there, and how long it may take to say so.
 const PING: Duration = Duration::from_secs(20);
 
+/// A connection's place among all that there may be: free again once nobody uses the connection, also not as what it was
+/// upgraded to.
+#[derive(Clone)]
+pub struct Place {
+    _free: Arc<OwnedSemaphorePermit>,
+}
+
 /// Serves until `shutdown` turns true (or its sender is gone), then finishes what is in flight, within bounds.
 pub async fn run(app: Arc<App>, listener: TcpListener, mut shutdown: watch::Receiver<bool>) {
     let bounds = app.settings.bounds;
@@ -43,12 +51,9 @@ pub async fn run(app: Arc<App>, listener: TcpListener, mut shutdown: watch::Rece
         };
         match accepted {
             Ok((stream, peer, permit)) => {
-                let connection =
-                    connection(Arc::clone(&app), Arc::clone(&builder), graceful.watcher(), stream, peer.ip());
-                connections.spawn(async move {
-                    connection.await;
-                    drop(permit);
-                });
+                let place = Place { _free: Arc::new(permit) };
+                let (app, builder) = (Arc::clone(&app), Arc::clone(&builder));
+                connections.spawn(connection(app, builder, graceful.watcher(), stream, peer.ip(), place));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -57,7 +62,7 @@ pub async fn run(app: Arc<App>, listener: TcpListener, mut shutdown: watch::Rece
         }
     }
     drop(listener);
-    // A WebSocket is no connection of hyper's any more; live streams of both kinds end by themselves.
+    // A WebSocket is no connection of hyper's any more. Live streams of both kinds end by themselves.
     let ended = futures::future::join(graceful.shutdown(), app.streams.ended());
     if tokio::time::timeout(bounds.drain, ended).await.is_err() {
         tracing::warn!(connections = connections.len(), "requests in flight were cut off at shutdown");
@@ -96,10 +101,11 @@ async fn connection(
     watcher: Watcher,
     stream: TcpStream,
     peer: IpAddr,
+    place: Place,
 ) {
     let Bounds { headers: patience, write, .. } = app.settings.bounds;
     let asked = Arc::new(AtomicBool::new(false));
-    let service = TowerToHyperService::new(requests(app, stack(), peer, Arc::clone(&asked)));
+    let service = TowerToHyperService::new(requests(app, stack(), peer, Arc::clone(&asked), place));
     let stream = TokioIo::new(Patient::new(stream, write));
     let serving = watcher.watch(builder.serve_connection_with_upgrades(stream, service).into_owned());
     tokio::pin!(serving);
@@ -118,6 +124,7 @@ fn requests(
     service: impl Answers,
     peer: IpAddr,
     asked: Arc<AtomicBool>,
+    place: Place,
 ) -> impl Service<
     http::Request<hyper::body::Incoming>,
     Response = super::respond::Answer,
@@ -125,8 +132,11 @@ fn requests(
     Future: Send,
 > + Clone
 + Send {
-    service_fn(move |request| {
+    service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
         asked.store(true, Ordering::Relaxed);
+        if request.headers().contains_key(UPGRADE) {
+            request.extensions_mut().insert(place.clone());
+        }
         service.clone().call(Inbound::new(Arc::clone(&app), request, peer))
     })
 }

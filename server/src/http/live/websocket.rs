@@ -7,21 +7,22 @@
 use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
-use http::header::{CONNECTION, HeaderValue, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE};
+use http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::request::Parts;
 use http::{Method, Request, StatusCode, Version};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::teller::{End, Say, Teller, name, write_data};
 use crate::http::problem::Fault;
 use crate::http::respond::{self, Answer};
+use crate::http::server::Place;
 
 /// The subprotocol.
 const PROTOCOL: &str = "tributary";
@@ -44,11 +45,15 @@ const EXPIRED: u16 = 4_401;
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
+/// Whether the client asks for a WebSocket. What else it may offer to speak is passed over.
+pub fn asked(parts: &Parts) -> bool {
+    parts.headers.get(UPGRADE).is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
 /// Refuses what is no handshake that we can answer.
 pub fn acceptable(parts: &Parts) -> Result<(), Fault> {
     let upgradable = parts.version == Version::HTTP_11 && parts.method == Method::GET;
-    let asked = parts.headers.get(UPGRADE).is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"));
-    if !(upgradable && asked && parts.extensions.get::<OnUpgrade>().is_some()) {
+    if !(upgradable && parts.extensions.get::<OnUpgrade>().is_some()) {
         return Err(refused("a stream is upgraded to a WebSocket by GET over HTTP/1.1"));
     }
     if parts.headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
@@ -72,8 +77,12 @@ pub fn answer(parts: Parts, teller: Teller) -> Result<Answer, Fault> {
     if offered.flat_map(|offers| offers.split(',')).any(|offer| offer.trim_matches(' ') == PROTOCOL) {
         answer.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL));
     }
-    debug_assert!(answer.headers().contains_key(CONNECTION), "the handshake says that the connection changes");
-    tokio::spawn(serve(hyper::upgrade::on(&mut request), teller));
+    let place = request.extensions_mut().remove::<Place>();
+    let upgrading = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        serve(upgrading, teller).await;
+        drop(place);
+    });
     Ok(answer)
 }
 
@@ -93,7 +102,7 @@ async fn serve(upgrading: OnUpgrade, mut teller: Teller) {
         while let Some(heard) = socket.next().await {
             heard?;
         }
-        Ok::<_, tokio_tungstenite::tungstenite::Error>(())
+        Ok::<_, Error>(())
     };
     if !matches!(timeout(FAREWELL, close).await, Ok(Ok(()))) {
         tracing::debug!("a WebSocket ended without a farewell");
@@ -107,6 +116,7 @@ async fn tell(socket: &mut Socket, teller: &mut Teller) -> Option<CloseFrame> {
         let say = tokio::select! {
             say = teller.next() => say,
             message = socket.next() => match message {
+                Some(Err(Error::Capacity(_))) => return Some(farewell(CloseCode::Size, "say less")),
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
                 Some(Ok(_)) if heard == HEARD => return Some(farewell(CloseCode::Policy, "say less")),
                 Some(Ok(_)) => {
@@ -130,11 +140,7 @@ async fn tell(socket: &mut Socket, teller: &mut Teller) -> Option<CloseFrame> {
     }
 }
 
-async fn send(
-    socket: &mut Socket,
-    teller: &mut Teller,
-    say: Say,
-) -> Result<(), tokio_tungstenite::tungstenite::Error> {
+async fn send(socket: &mut Socket, teller: &mut Teller, say: Say) -> Result<(), Error> {
     let mut next = Some(say);
     while let Some(say) = next {
         match say {

@@ -1,6 +1,8 @@
 //! The home timeline as it comes: a stream of events, or a WebSocket where the client asks for one.
 
-use http::header::{HeaderName, UPGRADE};
+use std::borrow::Cow;
+
+use http::header::HeaderName;
 
 use crate::http::live::{Teller, server_sent, websocket};
 use crate::http::problem::Fault;
@@ -13,7 +15,7 @@ static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// `GET /v1/feed/live`
 pub async fn live(call: Call, caller: Caller) -> Result<Answer, Fault> {
-    let websocket_asked = call.parts.headers.contains_key(UPGRADE);
+    let websocket_asked = websocket::asked(&call.parts);
     if websocket_asked {
         websocket::acceptable(&call.parts)?;
     }
@@ -22,7 +24,7 @@ pub async fn live(call: Call, caller: Caller) -> Result<Answer, Fault> {
     let heard = heard.map(|id| String::from_utf8_lossy(id).into_owned());
     let since = match heard {
         Some(id) => Some(id),
-        None => request::parameter(&call.parts, "since")?.map(std::borrow::Cow::into_owned),
+        None => request::parameter(&call.parts, "since")?.map(Cow::into_owned),
     };
     let seat = call.app.streams.take(caller.id, if websocket_asked { "websocket" } else { "sse" })?;
     let live = call.app.engine.live(caller.id, since.as_deref()).await?;
