@@ -74,6 +74,11 @@ pub const CHECKPOINT_QUEUE: usize = 16_384;
 /// Fills from the store at the same time on one node.
 pub const CONCURRENT_FILLS: usize = 32;
 
+/// Posts, and removals, that a live stream is told at a time.
+pub const LIVE_BATCH: usize = 32;
+/// Newest removals that a node remembers, for live streams that are behind.
+pub const REMOVALS_KNOWN: usize = 16_384;
+
 /// Newest posts of an author that tell how often they post.
 pub const RATE_POSTS: usize = 64;
 /// How often a node adds what it has measured to what all have.
@@ -170,6 +175,7 @@ pub const RING_ENTRIES_MAX: usize = 1 << 29;
 
 const _: () = assert!(COSTS_EVERY.as_secs() < COSTS_OBSERVED_MIN.as_secs(), "a day is not judged by one sample");
 const _: () = assert!(COSTS_OBSERVED_MIN.as_secs() < COSTS_FADE.as_secs());
+const _: () = assert!(LIVE_BATCH < REMOVALS_KNOWN);
 const _: () = assert!(PAGE_DEFAULT <= PAGE_MAX);
 const _: () = assert!(PAGE_MAX < WINDOW_ENTRIES, "a page comes out of one window");
 const _: () = assert!(STREAM_ENTRIES >= WINDOW_ENTRIES, "a stream must reach a window's floor");

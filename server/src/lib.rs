@@ -6,6 +6,7 @@ pub mod config;
 pub mod dead;
 pub mod demo;
 pub mod http;
+pub mod open_files;
 pub mod operate;
 mod signing_keys;
 pub mod slot_map;

@@ -16,7 +16,7 @@ use tributary_server::cli::{self, Command};
 use tributary_server::config::{Config, Keys, Sources};
 use tributary_server::http::SignIn;
 use tributary_server::telemetry::{self, MetricsHandle};
-use tributary_server::{demo, http, operate};
+use tributary_server::{demo, http, open_files, operate};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -91,6 +91,8 @@ async fn run(sources: &Sources, config: &Config, metrics: MetricsHandle) -> Resu
     }
     let mut settings = http::Settings::new(config, if config.demo { demo_page } else { |_| None });
     settings.sign_in = Arc::new(SignIn::open(&config.auth.providers, &keys.sign_in)?);
+    let settings = http::Settings::new(config, if config.demo { demo_page } else { |_| None });
+    open_files::allow(&settings.bounds);
     let sampling = tokio::spawn(metrics.clone().sample_runtime());
     let render = move || metrics.render();
     let (engine, rates) = (node.engine.clone(), node.rates.clone());

@@ -10,7 +10,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
 /// Every route with a door, with an id that fits.
-const GUARDED: [(&str, &str); 27] = [
+const GUARDED: [(&str, &str); 28] = [
     ("GET", "/v1/me"),
     ("GET", "/v1/users?handle=ann"),
     ("GET", "/v1/users/1"),
@@ -31,6 +31,7 @@ const GUARDED: [(&str, &str); 27] = [
     ("PUT", "/v1/blocks/1"),
     ("DELETE", "/v1/blocks/1"),
     ("GET", "/v1/feed"),
+    ("GET", "/v1/feed/live"),
     ("GET", "/v1/operator/tuning"),
     ("PUT", "/v1/operator/tuning"),
     ("GET", "/v1/operator/tuning/history"),

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use super::{
-    LoadingCache, Marks, Popular, PullAuthors, RecentLikes, RememberedPage, RenderedPost, Source, Unlogged, View,
+    LoadingCache, Marks, Popular, PullAuthors, RecentLikes, RememberedPage, Removals, RenderedPost, Source, Unlogged,
+    View, Watchers,
 };
 use crate::limits::BEHIND_WAIT;
 use crate::model::{Channel, Epoch, Event, LoggedEvent, NumberedEvent, Position, PostId, UserId};
@@ -113,6 +114,10 @@ pub struct Tier {
     pub popular: Popular,
     /// Own posts on their way through the log.
     pub unlogged: Unlogged,
+    /// The newest removals.
+    pub removals: Removals,
+    /// Who is woken by what is applied.
+    pub watchers: Arc<Watchers>,
     /// Truth.
     pub store: Arc<dyn Store>,
     /// Tells how far the log has been applied.
@@ -140,6 +145,8 @@ impl Tier {
             pulls: PullAuthors::default(),
             popular: Popular::default(),
             unlogged: Unlogged::default(),
+            removals: Removals::new(position),
+            watchers: Arc::default(),
             store,
             applied: watch::Sender::new(position),
             witness: Mutex::default(),
@@ -190,6 +197,14 @@ impl Tier {
                 }
                 writer.append(position, post, author);
                 self.unlogged.logged(author, post);
+                self.watchers.wake_followers(author);
+            }
+            Event::Removed { post, author } => {
+                self.invalidate(&event);
+                // Before the ring's position says so: whoever sees the position finds the removal.
+                self.removals.note(position, post, author);
+                writer.advance(position);
+                self.watchers.wake_followers(author);
             }
             Event::Liked { post, likes, .. } | Event::Unliked { post, likes, .. } => {
                 self.invalidate(&event);
@@ -219,14 +234,19 @@ impl Tier {
             Event::Followed { follower: user, .. }
             | Event::Unfollowed { follower: user, .. }
             | Event::Muted { user, .. }
-            | Event::Unmuted { user, .. } => self.views.invalidate(user),
+            | Event::Unmuted { user, .. } => self.forget_view(user),
             Event::Blocked { user, target } | Event::Unblocked { user, target } => {
-                self.views.invalidate(user);
-                self.views.invalidate(target);
+                self.forget_view(user);
+                self.forget_view(target);
             }
             Event::Liked { user, .. } | Event::Unliked { user, .. } => self.likes.invalidate(user),
             Event::Posted { .. } | Event::Tuned { .. } | Event::Pinned { .. } => {}
         }
+    }
+
+    fn forget_view(&self, reader: UserId) {
+        self.views.invalidate(reader);
+        self.watchers.wake_reader(reader);
     }
 }
 

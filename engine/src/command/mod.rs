@@ -124,6 +124,7 @@ impl Commands {
         let actor = request.actor;
         if let Some(Committed { outcome: Outcome::Posted { post, .. }, replayed }) = committed {
             self.tier.unlogged.acknowledged(actor, post.id, *replayed, &self.tier.ring);
+            self.tier.watchers.wake_reader(actor);
         }
         if let Some(event) = effect(actor, &request.command) {
             // A command whose outcome is unknown is shown too: forgetting a cached value is always safe, and a

@@ -18,7 +18,7 @@ use crate::cache::{CacheBytes, RenderedPost};
 use crate::command::{ClientKey, CommandError, Sessions};
 use crate::model::{AuthorState, Command, Committed, Handle, Identity, PostId, Tuning, User, UserId};
 use crate::ports::{Clock, ListedTuning, Log, Shard, Store, StoreError, UserList};
-use crate::read::{Feed, Page, PageRequest, ReadError, Reads};
+use crate::read::{Feed, Live, Page, PageRequest, ReadError, Reads};
 use crate::timeline::Signer;
 use node::Node;
 
@@ -173,6 +173,14 @@ impl Engine {
     /// [`ReadError`].
     pub async fn home_since(&self, reader: UserId, fresh: &str, page: &PageRequest) -> Result<Feed, ReadError> {
         self.node()?.reads.home_since(reader, fresh, page).await
+    }
+
+    /// A live stream of the reader's home timeline: from the page or event that gave the token `since`, else from now.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn live(&self, reader: UserId, since: Option<&str>) -> Result<Live, ReadError> {
+        self.node()?.reads.live(reader, since).await
     }
 
     /// A page of an author's posts, newest first.

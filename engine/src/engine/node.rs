@@ -74,6 +74,7 @@ impl Node {
     /// The store has another history by now: nothing that this node knows is to be told any more.
     pub(super) fn retire(&self) {
         self.current.store(false, Ordering::Release);
+        self.reads.tier.watchers.close();
     }
 
     /// Ends the work in the background and waits for it.

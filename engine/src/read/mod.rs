@@ -8,6 +8,7 @@ mod forward;
 mod home;
 mod hydrate;
 mod lists;
+mod live;
 mod page;
 mod popular;
 mod since;
@@ -26,6 +27,7 @@ use crate::timeline::Signer;
 use crate::work::CheckpointQueue;
 
 pub use crate::cache::Source;
+pub use live::{Live, LiveEvent, News};
 pub use page::{Feed, FeedItem, Page, PageRequest, ReadError};
 pub use popular::POPULAR_CURSOR_CHARS;
 

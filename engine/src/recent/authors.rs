@@ -4,7 +4,7 @@
 use crate::model::{FollowView, UserId};
 
 /// An author's tag; never 0. Its high bits choose the author's first line of heads.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Tag(pub(super) u32);
 
 impl From<UserId> for Tag {
@@ -52,7 +52,7 @@ impl AuthorSet {
     }
 
     /// The tags, rising: first lines are visited in the order in which they lie in memory.
-    pub(super) fn tags(&self) -> &[Tag] {
+    pub fn tags(&self) -> &[Tag] {
         &self.tags
     }
 

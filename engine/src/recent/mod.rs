@@ -4,6 +4,7 @@
 //! follower; any number of readers, without locks.
 
 mod authors;
+mod logged;
 #[cfg(all(test, tributary_loom))]
 mod loom_tests;
 mod merge;
@@ -12,5 +13,6 @@ mod ring;
 mod tests;
 
 pub use authors::{AuthorSet, Tag};
+pub use logged::Logged;
 pub use merge::Recent;
 pub use ring::{BYTES_PER_ENTRY, Lapped, Ring, RingWriter, SharedRing, Snapshot};

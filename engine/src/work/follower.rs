@@ -177,6 +177,7 @@ impl Follower {
         self.writer.raise_floor(position);
         self.writer.advance(position);
         self.tier.tell_applied(position);
+        self.tier.watchers.wake_all();
         Ok(())
     }
 

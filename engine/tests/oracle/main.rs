@@ -9,13 +9,18 @@
     reason = "a test stops at what it did not expect, and tells what it did"
 )]
 
+mod live;
 mod read;
 mod world;
 
+use live::Clients;
 use world::World;
 
 /// Operations in one world.
 const WORLD_OPERATIONS: usize = 4_000;
+
+/// Live streams are beside one operation in so many.
+const LIVE_SHARE: usize = 4;
 
 /// Worlds that found a mistake.
 const FAILED_ONCE: &[u64] = &[
@@ -30,23 +35,51 @@ fn setting(name: &str) -> Option<u64> {
 }
 
 fn explore(seed: u64, operations: usize) {
+    repeatable(seed, async {
+        let mut world = World::new(seed).await;
+        for _ in 0..operations {
+            world.step().await;
+        }
+        world.compare_everything().await;
+        world.done
+    });
+}
+
+/// The same world with live streams beside it.
+fn explore_live(seed: u64, operations: usize) {
+    repeatable(seed, async {
+        let mut world = World::new(seed).await;
+        let mut clients = Clients::new(&mut world, seed).await;
+        for _ in 0..operations {
+            world.step().await;
+            clients.step(&mut world).await;
+        }
+        clients.compare_everything(&mut world).await;
+        clients.done
+    });
+}
+
+fn repeatable<T: std::fmt::Debug>(seed: u64, world: impl Future<Output = T>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        runtime.block_on(async {
-            let mut world = World::new(seed).await;
-            for _ in 0..operations {
-                world.step().await;
-            }
-            world.compare_everything().await;
-            world.done
-        })
-    }));
+    let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| runtime.block_on(world)));
     match ran {
         Ok(done) => println!("seed {seed}: {done:?}"),
         Err(panic) => {
             println!("failed with TRIBUTARY_ORACLE_SEED={seed}");
             std::panic::resume_unwind(panic);
         }
+    }
+}
+
+#[test]
+fn who_listens_live_knows_the_timeline() {
+    if let Some(seed) = setting("TRIBUTARY_ORACLE_SEED") {
+        return explore_live(seed, WORLD_OPERATIONS);
+    }
+    let operations = setting("TRIBUTARY_ORACLE_OPERATIONS").unwrap_or(120_000) as usize / LIVE_SHARE;
+    let start = fastrand::u64(..) >> 16;
+    for seed in start..start + operations.div_ceil(WORLD_OPERATIONS) as u64 {
+        explore_live(seed, WORLD_OPERATIONS);
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use tributary_engine::Engine;
 use tributary_engine::timeline::ListId;
 
 use super::etag::Validator;
 use super::limits::{Limits, SharedRates};
+use super::live::Streams;
 use super::pages::Pages;
 use super::settings::Settings;
 use super::tokens::Tokens;
@@ -27,6 +29,10 @@ pub struct App {
     pub validator: Validator,
     /// Static pages as they are sent.
     pub pages: Pages,
+    /// The live streams.
+    pub streams: Streams,
+    /// Turns true when the server is to stop.
+    pub stopping: watch::Receiver<bool>,
     /// Renders the metrics as Prometheus text.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
 }
@@ -39,10 +45,14 @@ impl App {
         token_keys: &[TokenKey],
         metrics: impl Fn() -> String + Send + Sync + 'static,
         rates: Option<Arc<dyn SharedRates>>,
+        stopping: watch::Receiver<bool>,
     ) -> Self {
         let tokens = Tokens::new(token_keys, &settings);
         let limits = Limits::new(settings.requests_per_second, settings.posts_per_minute, rates);
         let validator = Validator::new(&engine.reads().signer.seal(ListId::Tunings, [0]));
-        Self { engine, settings, tokens, limits, validator, pages: Pages::default(), metrics: Box::new(metrics) }
+        let streams = Streams::new(&settings.bounds);
+        let pages = Pages::default();
+        let metrics = Box::new(metrics);
+        Self { engine, settings, tokens, limits, validator, pages, streams, stopping, metrics }
     }
 }

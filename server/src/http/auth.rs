@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use http::header::{AUTHORIZATION, HeaderMap};
+use http::header::{AUTHORIZATION, HeaderMap, SEC_WEBSOCKET_PROTOCOL};
 
 use super::app::App;
 use super::limits::Counted;
@@ -38,13 +38,21 @@ pub fn operator(caller: Caller) -> Result<Caller, Fault> {
 
 fn token(headers: &HeaderMap) -> Result<&str, Fault> {
     let missing = || Fault::unauthorized("token_missing", "send Authorization: Bearer with an access token");
-    let value = request::header(headers, &AUTHORIZATION)?.ok_or_else(missing)?;
+    let Some(value) = request::header(headers, &AUTHORIZATION)? else {
+        return offered(headers).ok_or_else(missing);
+    };
     let value = std::str::from_utf8(value).map_err(|_| missing())?;
     let (scheme, token) = value.split_once(' ').ok_or_else(missing)?;
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(missing());
     }
     Ok(token.trim_matches(' '))
+}
+
+/// A browser can give a WebSocket no headers but the subprotocols it offers: `bearer.` and the token may be one.
+fn offered(headers: &HeaderMap) -> Option<&str> {
+    let offers = headers.get(SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
+    offers.split(',').find_map(|offer| offer.trim_matches(' ').strip_prefix("bearer."))
 }
 
 fn verified(app: &App, token: &str) -> Result<Caller, Fault> {

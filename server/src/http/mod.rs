@@ -2,7 +2,8 @@
 //!
 //! A request goes: connection ([`server`]) -> id, metrics, log, form of the answer ([`shape`]), deadline ([`layers`])
 //! -> role, method, door, body ([`dispatch`]) -> handler ([`routes`]) -> engine. Handlers parse ([`request`]), ask the
-//! engine, and render the answer ([`respond`]); whatever goes wrong is a [`Fault`](problem::Fault).
+//! engine, and render the answer ([`respond`]), which may go on ([`live`]); whatever goes wrong is a
+//! [`Fault`](problem::Fault).
 
 mod address;
 mod app;
@@ -15,6 +16,7 @@ mod exchanges;
 mod idempotency;
 mod layers;
 mod limits;
+mod live;
 mod pages;
 mod patience;
 mod peers;
@@ -54,6 +56,6 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: watch::Receiver<bool>,
 ) {
-    let app = Arc::new(app::App::new(settings, engine, token_keys, metrics, rates));
+    let app = Arc::new(app::App::new(settings, engine, token_keys, metrics, rates, shutdown.clone()));
     server::run(app, listener, shutdown).await;
 }

@@ -1,27 +1,29 @@
 //! Answers, in the shapes of the API. Posts are bytes already; they are joined, not serialised again.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::FutureExt as _;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Either, Full};
 use hyper::body::Body as _;
 use serde::Serialize;
 use tributary_engine::cache::RenderedPost;
 use tributary_engine::model::{User, UserId};
 use tributary_engine::read::Page;
 
-/// The body of an answer.
-pub type Body = Full<Bytes>;
+/// The body of an answer: whole, or one that goes on.
+pub type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, Infallible>>;
 
 /// What every request ends in.
 pub type Answer = Response<Body>;
 
 /// A body that is there already.
 pub fn whole(body: impl Into<Bytes>) -> Body {
-    Full::new(body.into())
+    Either::Left(Full::new(body.into()))
 }
 
 /// Bytes of the body; none: it is a stream.

@@ -11,7 +11,7 @@ use tributary_engine::ClientKey;
 use super::app::App;
 use super::problem::Fault;
 use super::respond::Answer;
-use super::routes::{auth, feed, health, likes, operator, popular, posts, relations, signin, users};
+use super::routes::{auth, feed, health, likes, live, operator, popular, posts, relations, signin, users};
 use super::tokens::Caller;
 
 /// A request that found its route, read whole.
@@ -101,6 +101,7 @@ pub const ROUTES: &[(Method, &str, Door)] = routes! {
     PUT    "/v1/blocks/{id}"              User     relations::block;
     DELETE "/v1/blocks/{id}"              User     relations::unblock;
     GET    "/v1/feed"                     User     feed::home;
+    GET    "/v1/feed/live"                User     live::live;
     GET    "/v1/popular"                  Visitor  popular::list;
     GET    "/v1/operator/tuning"          Operator operator::tuning;
     PUT    "/v1/operator/tuning"          Operator operator::tune;

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::UPGRADE;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
@@ -21,7 +22,7 @@ use super::dispatch::Inbound;
 use super::exchanges::{Exchanges, Watched};
 use super::layers::{Answers, stack};
 use super::patience::Patient;
-use super::peers::Peers;
+use super::peers::{self, Peers};
 use super::respond::Body;
 use super::settings::{
     Bounds, HEADER_BUFFER_BYTES, MALFORMED_STREAMS, RESETS_UNSEEN, SEND_BUFFER_BYTES, STREAMS, WINDOWS,
@@ -31,6 +32,13 @@ use super::settings::{
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How often a silent HTTP/2 connection is asked whether it is still there, and how long it may take to say so.
 const PING: Duration = Duration::from_secs(20);
+
+/// A connection's place among all that there may be, and among those of its address: free again once nobody uses the
+/// connection, also not as what it was upgraded to.
+#[derive(Clone)]
+pub struct Place {
+    _free: Arc<(OwnedSemaphorePermit, peers::Place)>,
+}
 
 /// Serves until `shutdown` turns true (or its sender is gone), then finishes what is in flight, within bounds.
 pub async fn run(app: Arc<App>, listener: TcpListener, mut shutdown: watch::Receiver<bool>) {
@@ -49,17 +57,14 @@ pub async fn run(app: Arc<App>, listener: TcpListener, mut shutdown: watch::Rece
         };
         match accepted {
             Ok((stream, peer, permit)) => {
-                let Some(place) = peers.admit(peer.ip()) else {
+                let Some(of_peer) = peers.admit(peer.ip()) else {
                     // To tell it why would take as much as to serve it.
                     counter!("http_connections_refused_total").increment(1);
                     continue;
                 };
-                let connection =
-                    connection(Arc::clone(&app), Arc::clone(&builder), graceful.watcher(), stream, peer.ip());
-                connections.spawn(async move {
-                    connection.await;
-                    drop((permit, place));
-                });
+                let place = Place { _free: Arc::new((permit, of_peer)) };
+                let (app, builder) = (Arc::clone(&app), Arc::clone(&builder));
+                connections.spawn(connection(app, builder, graceful.watcher(), stream, peer.ip(), place));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -68,7 +73,9 @@ pub async fn run(app: Arc<App>, listener: TcpListener, mut shutdown: watch::Rece
         }
     }
     drop(listener);
-    if tokio::time::timeout(bounds.drain, graceful.shutdown()).await.is_err() {
+    // A WebSocket is no connection of hyper's any more. Live streams of both kinds end by themselves.
+    let ended = futures::future::join(graceful.shutdown(), app.streams.ended());
+    if tokio::time::timeout(bounds.drain, ended).await.is_err() {
         tracing::warn!(connections = connections.len(), "requests in flight were cut off at shutdown");
     }
     connections.shutdown().await;
@@ -110,12 +117,13 @@ async fn connection(
     watcher: Watcher,
     stream: TcpStream,
     peer: IpAddr,
+    place: Place,
 ) {
     let Bounds { headers: idle, write: stalled, .. } = app.settings.bounds;
     let exchanges = Exchanges::new();
-    let service = TowerToHyperService::new(requests(app, stack(), peer, Arc::clone(&exchanges)));
-    let serving =
-        watcher.watch(builder.serve_connection(TokioIo::new(Patient::new(stream, stalled)), service).into_owned());
+    let service = TowerToHyperService::new(requests(app, stack(), peer, Arc::clone(&exchanges), place));
+    let stream = TokioIo::new(Patient::new(stream, stalled));
+    let serving = watcher.watch(builder.serve_connection_with_upgrades(stream, service).into_owned());
     tokio::pin!(serving);
     while let Some(patience) = exchanges.patience(idle, stalled) {
         if let Ok(ended) = tokio::time::timeout(patience, &mut serving).await {
@@ -133,6 +141,7 @@ fn requests(
     service: impl Answers,
     peer: IpAddr,
     exchanges: Arc<Exchanges>,
+    place: Place,
 ) -> impl Service<
     http::Request<hyper::body::Incoming>,
     Response = http::Response<Watched<Body>>,
@@ -140,7 +149,10 @@ fn requests(
     Future: Send,
 > + Clone
 + Send {
-    service_fn(move |request| {
+    service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
+        if request.headers().contains_key(UPGRADE) {
+            request.extensions_mut().insert(place.clone());
+        }
         let exchange = exchanges.begin();
         let answer = service.clone().call(Inbound::new(Arc::clone(&app), request, peer));
         async { Ok(answer.await?.map(|body| Watched::new(body, exchange))) }

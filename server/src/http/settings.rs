@@ -90,18 +90,30 @@ pub struct Bounds {
     pub write: Duration,
     /// What requests in flight get to finish at shutdown.
     pub drain: Duration,
+    /// Live streams at the same time.
+    pub live_streams: usize,
+    /// Of one user.
+    pub live_streams_of_user: usize,
+    /// How often a live stream shows that it is there. Each waits a random part less, so that not all come at once.
+    pub heartbeat: Duration,
+    /// A live stream whose peer takes longer from one piece to the next is ended: it may come back.
+    pub slow: Duration,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
         Self {
-            connections: 4_096,
+            connections: 16_384,
             connections_of_address: 256,
             headers: Duration::from_secs(30),
             body: Duration::from_secs(5),
             request: Duration::from_secs(10),
             write: Duration::from_secs(30),
             drain: Duration::from_secs(10),
+            live_streams: 12_288,
+            live_streams_of_user: 8,
+            heartbeat: Duration::from_secs(15),
+            slow: Duration::from_secs(10),
         }
     }
 }

@@ -169,6 +169,11 @@ impl Ask {
         self
     }
 
+    /// The head of the answer, whose body may go on for long.
+    pub async fn open(self) -> http::Response<hyper::body::Incoming> {
+        self.client.hyper.request(self.request).await.unwrap()
+    }
+
     /// The answer, or why there is none: the connection broke.
     pub async fn attempt(self) -> Result<Reply, String> {
         let asked = format!("{} {}", self.request.method(), self.request.uri());

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tributary_engine::embedded::{EmbeddedLog, EmbeddedStore, ProcessShard};
 use tributary_engine::ports::Clock;
+use tributary_engine::recent::BYTES_PER_ENTRY;
 use tributary_engine::timeline::Signer;
 use tributary_engine::{CacheBytes, Engine, Options, Ports, Roles};
 use tributary_server::config::{Network, Origins, TokenKey};
@@ -65,7 +66,11 @@ pub fn ports(folder: &Path) -> Ports {
 
 /// A node in both roles, with small caches.
 pub async fn engine(ports: Ports) -> Engine {
-    let cache = CacheBytes { ring: 1 << 20, windows: 8 << 20, streams: 8 << 20, views: 8 << 20, posts: 8 << 20 };
+    engine_with(ports, 1 << 20).await
+}
+
+async fn engine_with(ports: Ports, ring: usize) -> Engine {
+    let cache = CacheBytes { ring, windows: 8 << 20, streams: 8 << 20, views: 8 << 20, posts: 8 << 20 };
     let roles = Roles { api: true, worker: true };
     let options = Options { roles, cache, signer: Signer::new(&[9; 32]), clock: Clock::System };
     Engine::start(ports, options).await.unwrap()
@@ -81,6 +86,13 @@ impl Server {
         let folder = Arc::new(TempDir::new().unwrap());
         let engine = engine(ports(folder.path())).await;
         Self::serve(folder, engine, change).await
+    }
+
+    /// With a ring of so many posts.
+    pub async fn with_ring(posts: usize) -> Self {
+        let folder = Arc::new(TempDir::new().unwrap());
+        let engine = engine_with(ports(folder.path()), posts * BYTES_PER_ENTRY).await;
+        Self::serve(folder, engine, |_| ()).await
     }
 
     /// With parts of the test's own making over those in the folder.

@@ -4,6 +4,7 @@ pub mod auth;
 pub mod feed;
 pub mod health;
 pub mod likes;
+pub mod live;
 pub mod operator;
 pub mod popular;
 pub mod posts;
