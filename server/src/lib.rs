@@ -7,6 +7,7 @@ pub mod dead;
 pub mod demo;
 pub mod http;
 pub mod operate;
+pub mod page;
 pub mod slot_map;
 pub mod sync_tuning;
 pub mod telemetry;

@@ -14,7 +14,7 @@ use tributary_server::assemble::Node;
 use tributary_server::cli::{self, Command};
 use tributary_server::config::{Config, Keys, Sources};
 use tributary_server::telemetry::{self, MetricsHandle};
-use tributary_server::{demo, http, operate};
+use tributary_server::{demo, http, operate, page};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -87,7 +87,7 @@ async fn run(sources: &Sources, config: &Config, metrics: MetricsHandle) -> Resu
         let world = demo::seed(&node.engine, DEMO_SEED).await?;
         tasks.spawn(demo::live(node.engine.clone(), world, stopped.clone()));
     }
-    let settings = http::Settings::new(config, if config.demo { demo_page } else { |_| None });
+    let settings = http::Settings::new(config, page::asset);
     let sampling = tokio::spawn(metrics.clone().sample_runtime());
     let render = move || metrics.render();
     let (engine, rates) = (node.engine.clone(), node.rates.clone());
@@ -137,10 +137,6 @@ async fn sync_tuning(node: &Node, config: &Config) -> Result<()> {
         info!(version = tuning.version, settings = ?tuning.settings, "the configuration made a new tuning");
     }
     Ok(())
-}
-
-fn demo_page(path: &str) -> Option<http::Asset> {
-    demo::asset(path).map(|(content_type, bytes)| http::Asset { content_type, bytes })
 }
 
 /// The two ways to ask a process to end.
