@@ -25,7 +25,7 @@ const sections = Object.fromEntries([...document.querySelectorAll("main > sectio
 function address() {
   const [, first = "", list] = location.hash.split("/");
   if (first.startsWith("@")) return { view: "person", handle: first.slice(1), list: ["followers", "following"].includes(list) ? list : "posts" };
-  return { view: first in VIEWS ? first : "home" };
+  return { view: Object.hasOwn(VIEWS, first) ? first : "home" };
 }
 
 /** The section of a view. Guests sign in first, for all but what is popular. */
