@@ -19,6 +19,7 @@ const TICK_MS = 30_000;
 /** The views with an address of their own, and their titles. People and engine stand beside home where there is room. */
 const VIEWS = { home: "Home", popular: "Popular", hidden: "Muted and blocked", people: "People", engine: "Engine" };
 
+let shows = 0;
 const sections = Object.fromEntries([...document.querySelectorAll("main > section")].map((section) => [section.id, section]));
 
 /** What the address says: `#/popular`, `#/@handle`, `#/@handle/followers`. */
@@ -36,6 +37,7 @@ function sectionOf(view) {
 
 /** Shows what the address says. `moved`: somebody went there, so the keyboard goes too. */
 async function show(moved) {
+  const mine = (shows += 1);
   const { view, handle, list } = address();
   const name = sectionOf(view);
   const before = sections[document.body.dataset.section];
@@ -43,6 +45,7 @@ async function show(moved) {
   for (const section of Object.values(sections)) section.hidden = section.id !== name && !(name === "sign-in" && section.id === "popular");
   Object.assign(document.body.dataset, { view, section: name });
   document.title = `${handle ? `@${handle}` : VIEWS[view]} · ${NAME}`;
+  home.paintBar();
   for (const link of document.querySelectorAll(".views a")) {
     if (link.hash === (location.hash || "#/")) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -51,12 +54,13 @@ async function show(moved) {
     try {
       await person.open(handle, list);
     } catch (problem) {
+      if (mine !== shows) return;
       person.close();
       find("person-title").textContent = problem.status === 404 ? "There is nobody with this handle." : problem.message;
     }
   } else person.close();
   if (name === "hidden") person.openHidden();
-  if (!moved) return;
+  if (!moved || mine !== shows) return;
   const kept = ["home", "popular"].includes(name);
   scrollTo(0, kept ? Number(sections[name].dataset.place ?? 0) : 0);
   const heading = ["people", "engine"].includes(view) ? find(view) : sections[name].querySelector("h2");
@@ -96,14 +100,13 @@ async function enter(user) {
   relations.close();
   people.suggest([]);
   await operator.open();
-  await show(false);
   if (user === null) {
-    await Promise.all([signingIn.offer(), popular.open()]);
+    await Promise.all([show(false), signingIn.offer(), popular.open()]);
     return;
   }
-  // Whom one follows is known before anybody is suggested.
   const known = relations.open(user).catch((problem) => toast(problem.message));
-  await Promise.all([home.open(), people.showMe(), known.then(popular.open)]);
+  // Whom one follows is known before anybody is suggested.
+  await Promise.all([show(false), home.open(), people.showMe(), known.then(popular.open)]);
 }
 
 async function signedIn(user) {

@@ -34,7 +34,8 @@ async function submit(event) {
   }
   [sending, text.readOnly] = [false, false];
   paint();
-  text.focus({ preventScroll: true });
+  // The button was switched off meanwhile, and may have lost the keyboard.
+  if (form.contains(document.activeElement) || document.activeElement === document.body) text.focus({ preventScroll: true });
 }
 
 /** Throws away what is written. */

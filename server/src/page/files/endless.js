@@ -15,7 +15,7 @@ export function endless({ list, end, load, show, empty, over }) {
   let loading = false;
   let generation = 0; // answers to what was asked before a restart are dropped
 
-  const words = el("p");
+  const words = el("p", { tabindex: "-1" });
   const button = el("button", { class: "secondary", type: "button", onclick: () => older(true) });
   end.replaceChildren(words, button);
 
@@ -56,7 +56,7 @@ export function endless({ list, end, load, show, empty, over }) {
     const last = list.lastElementChild;
     const done = await page(next, !begun);
     if (asked && done && document.activeElement === button) {
-      (last ? last.nextElementSibling : list.firstElementChild)?.focus();
+      ((last ? last.nextElementSibling : list.firstElementChild) ?? words).focus();
       paint();
     }
     if (done && next !== null) look();

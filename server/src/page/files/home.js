@@ -59,7 +59,8 @@ function show(feed, first) {
   if (operator.isOn()) operator.showPage(list, feed);
 }
 
-function paintBar() {
+/** Shows how much is behind the bar, in the title too. */
+export function paintBar() {
   const words = stale ? "Show the newest posts" : plural(pending.size, "new post", "new posts");
   bar.hidden = !stale && pending.size === 0;
   if (bar.textContent !== words) bar.textContent = words;

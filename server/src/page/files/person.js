@@ -3,7 +3,7 @@
 import { avatar, el, find, toast } from "./dom.js";
 import { change, get, user } from "./session.js";
 import { endless } from "./endless.js";
-import { has, relationButton } from "./relations.js";
+import { blocksKnown, has, relationButton } from "./relations.js";
 import { counts, row } from "./people.js";
 import * as operator from "./operator.js";
 import * as posts from "./posts.js";
@@ -63,7 +63,7 @@ function paint(person, author) {
 export async function open(handle, name = "posts") {
   close();
   const mine = (shown = { list: name });
-  const person = await get(`/v1/users?${new URLSearchParams({ handle })}`);
+  const [person] = await Promise.all([get(`/v1/users?${new URLSearchParams({ handle })}`), blocksKnown()]);
   const author = operator.isOn() ? await get(`/v1/operator/authors/${person.id}`).catch(() => null) : null;
   if (mine !== shown) return;
   shown.person = person;

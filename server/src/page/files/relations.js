@@ -10,6 +10,7 @@ const WORDS = { follows: ["Follow", "Unfollow"], mutes: ["Mute", "Unmute"], bloc
 
 const relations = { follows: new Set(), mutes: new Set(), blocks: new Set() };
 let generation = 0; // lists of an earlier reader are dropped
+let reading = Promise.resolve();
 
 /** Tells `change`, with `detail` { kind, person, on }. */
 export const events = new EventTarget();
@@ -33,11 +34,14 @@ async function read(kind, path, mine) {
 export async function open(user) {
   close();
   const mine = generation;
-  await Promise.all([
-    read("follows", `/v1/users/${user.id}/following`, mine), read("mutes", "/v1/mutes", mine), read("blocks", "/v1/blocks", mine),
-  ]);
+  const blocks = read("blocks", "/v1/blocks", mine);
+  reading = blocks.catch(() => {}); // whoever called is told
+  await Promise.all([blocks, read("mutes", "/v1/mutes", mine), read("follows", `/v1/users/${user.id}/following`, mine)]);
   if (mine === generation) paint();
 }
+
+/** Waits until it is known whom the reader blocks. */
+export const blocksKnown = () => reading;
 
 /** Forgets everything. */
 export function close() {

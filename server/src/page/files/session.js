@@ -42,8 +42,9 @@ function forget() {
 }
 
 function over() {
+  const ended = session !== null;
   forget();
-  events.dispatchEvent(new Event("end"));
+  if (ended) events.dispatchEvent(new Event("end"));
   return new Problem(401, { detail: "Your session has ended. Sign in again." });
 }
 
