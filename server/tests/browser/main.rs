@@ -11,8 +11,9 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{Process, say};
+use common::{Client, Process, say};
 use sha2::{Digest, Sha256};
+use tempfile::TempDir;
 
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
 const NODE_MAJOR: u32 = 20;
@@ -31,7 +32,9 @@ posts_per_minute = 0
 
 fn program(names: &[&str]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).flat_map(|folder| names.iter().map(move |name| folder.join(name))).find(|p| p.is_file())
+    std::env::split_paths(&path)
+        .flat_map(|folder| names.iter().map(move |name| folder.join(name)))
+        .find(|p| p.is_file())
 }
 
 /// Node, if it is new enough for the driver.
@@ -68,6 +71,27 @@ fn packages(npm: &Path, scripts: &Path) -> PathBuf {
     folder
 }
 
+/// A node that serves by `config`, in a folder of its own.
+async fn start(config: &str) -> (Process, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("tributary.toml"), config).unwrap();
+    (Process::start(folder.path(), "tributary.toml", folder.path().join("log")).await, folder)
+}
+
+#[tokio::test]
+async fn every_node_of_the_api_serves_the_page_and_no_other() {
+    let (node, _folder) = start(CONFIG).await;
+    let client = Client::new(node.address);
+    for path in ["/", "/signed-in", "/signed-in?code=1&state=2"] {
+        let page = client.get(path).await.expect(200);
+        assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+        assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'self';"), "{path}");
+    }
+    assert_eq!(client.get("/app.js").await.expect(200).header("content-type"), Some("text/javascript; charset=utf-8"));
+    let (worker, _folder) = start(&format!("roles = [\"worker\"]\n{CONFIG}")).await;
+    Client::new(worker.address).get("/").await.problem(404, "unknown_route");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_does_what_people_expect_in_a_browser() {
     let (Some(node), Some(npm), Some(chromium)) = (node(), program(&["npm"]), program(&BROWSERS)) else {
@@ -75,9 +99,7 @@ async fn the_page_does_what_people_expect_in_a_browser() {
     };
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
     let packages = packages(&npm, &scripts);
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("tributary.toml"), CONFIG).unwrap();
-    let server = Process::start(folder.path(), "tributary.toml", folder.path().join("log")).await;
+    let (server, folder) = start(CONFIG).await;
     let mut tests: Vec<PathBuf> = std::fs::read_dir(&scripts).unwrap().map(|entry| entry.unwrap().path()).collect();
     tests.retain(|path| path.to_string_lossy().ends_with(".spec.mjs"));
     tests.sort();
