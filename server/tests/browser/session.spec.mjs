@@ -148,9 +148,9 @@ scenario("a server that is away ends no session", async (world) => {
   server.down = true;
   const tab = await context.newPage();
   await tab.goto("/");
-  await tab.locator("#offline").getByText("The server cannot be reached.").waitFor();
+  await tab.locator("#toasts").getByText("The server cannot be reached.").waitFor();
   server.down = false;
-  await tab.reload();
+  await tab.getByRole("button", { name: "Try again" }).click();
   await loaded(tab, "home");
 });
 

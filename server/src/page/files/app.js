@@ -94,10 +94,9 @@ async function leave() {
 async function enter(user) {
   document.body.classList.toggle("signed-in", user !== null);
   paintAccount(user);
-  home.close();
+  for (const part of [home, popular, relations]) part.close();
   compose.clear();
   posts.forget();
-  relations.close();
   people.suggest([]);
   await operator.open();
   if (user === null) {
@@ -119,7 +118,7 @@ async function begin() {
     await enter((await signingIn.comeBack()) ?? (await session.resume()));
   } catch (problem) {
     await enter(null);
-    toast(problem.message);
+    toast(problem.message, { text: "Try again", run: begin });
   }
 }
 

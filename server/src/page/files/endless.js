@@ -1,6 +1,7 @@
 // A list that goes on: the next page comes before its end is seen, until there is nothing more.
 
 import { el } from "./dom.js";
+import { Problem } from "./http.js";
 
 /** How far below the window the end may be when the next page is asked for. */
 const AHEAD = "900px";
@@ -44,6 +45,7 @@ export function endless({ list, end, load, show, empty, over }) {
     } catch (problem) {
       if (mine !== generation) return false;
       failed = problem;
+      if (!(problem instanceof Problem)) reportError(problem);
     }
     loading = false;
     paint(failed);

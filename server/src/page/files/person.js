@@ -53,8 +53,8 @@ function paint(person, author) {
     el("div", { class: "who" }, el("p", { class: "handle", text: `@${person.handle}` }), counts(person),
       el("p", { class: "counts", text: `Here since ${new Date(person.created_at).toLocaleDateString("en", { dateStyle: "long" })}` })),
     el("div", { class: "actions" }, ...kinds.map((kind) => relationButton(kind, person)),
-      me ? el("a", { href: "#/hidden", text: "Muted and blocked" }) : null),
-    author ? pinChoice(author) : null);
+      me ? el("a", { href: "#/hidden", text: "Muted and blocked" }) : null));
+  if (author) head.append(pinChoice(author));
   const tab = (name) => el("a", { href: `#/@${person.handle}${name === "posts" ? "" : `/${name}`}`, "aria-current": shown.list === name ? "page" : undefined, text: LISTS[name].title });
   find("person-tabs").replaceChildren(...Object.keys(LISTS).map(tab));
 }

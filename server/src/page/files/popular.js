@@ -25,9 +25,15 @@ function show(page, first) {
   if (first && user()) suggest(page.items);
 }
 
+/** Leaves the list empty. */
+export function close() {
+  pages?.stop();
+  pages = null;
+}
+
 /** Shows the ranking of now. */
 export function open() {
-  pages?.stop();
+  close();
   pages = endless({ list, end: find("popular-end"), load, show, empty: "Nothing is popular yet.", over: "That is everything that was liked of late." });
   return pages.restart();
 }

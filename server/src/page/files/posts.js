@@ -125,7 +125,7 @@ export function put(list, post, { before = null, liked, from } = {}) {
   const label = idIn(list.id, `by-${id}`);
   const time = el("time", { datetime: post.created_at, title: new Date(post.created_at).toLocaleString(), text: ago(post.created_at) });
   const foot = el("footer", { class: "post-foot" },
-    me ? likeButton(id) : el("span", { class: "explain", text: plural(post.likes, "like", "likes") }),
+    me ? likeButton(id) : el("span", { class: "explain", text: post.likes ? plural(post.likes, "like", "likes") : "" }),
     me?.id === author.id ? el("button", { class: "quiet", type: "button", text: "Delete", onclick: () => confirmRemoval(id) }) : null,
     from ? badge(from) : null);
   const element = el("article", {
