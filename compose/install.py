@@ -1,4 +1,7 @@
-"""What the services need on this machine: Debian packages, and the jars of Kafka."""
+"""What services and tests need on this machine: Debian packages, and the jars of Kafka.
+
+As a program it installs programs by their names, where the PATH lacks them: `install.py chromium node npm`.
+"""
 
 import collections
 import functools
@@ -13,6 +16,9 @@ APT_S = 900
 MAVEN_S = 900
 JAVA_MIN = 17
 JAVA_PACKAGES = ["openjdk-17-jre-headless", "openjdk-21-jre-headless", "openjdk-25-jre-headless"]
+
+# The Debian packages of programs that are called otherwise.
+PACKAGES = {"node": "nodejs"}
 
 
 class Trouble(Exception):
@@ -152,3 +158,11 @@ def fetch_kafka(release):
                 raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    try:
+        packages([PACKAGES.get(name, name) for name in sys.argv[1:] if not shutil.which(name)])
+    except (Trouble, OSError, subprocess.TimeoutExpired) as error:
+        say(f"install: {error}")
+        sys.exit(1)

@@ -8,6 +8,7 @@ pub mod demo;
 pub mod http;
 pub mod open_files;
 pub mod operate;
+pub mod page;
 mod signing_keys;
 pub mod slot_map;
 pub mod sync_tuning;

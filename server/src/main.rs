@@ -16,7 +16,7 @@ use tributary_server::cli::{self, Command};
 use tributary_server::config::{Config, Keys, Sources};
 use tributary_server::http::SignIn;
 use tributary_server::telemetry::{self, MetricsHandle};
-use tributary_server::{demo, http, open_files, operate};
+use tributary_server::{demo, http, open_files, operate, page};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -89,9 +89,8 @@ async fn run(sources: &Sources, config: &Config, metrics: MetricsHandle) -> Resu
         let world = demo::seed(&node.engine, DEMO_SEED).await?;
         tasks.spawn(demo::live(node.engine.clone(), world, stopped.clone()));
     }
-    let mut settings = http::Settings::new(config, if config.demo { demo_page } else { |_| None });
+    let mut settings = http::Settings::new(config, page::asset);
     settings.sign_in = Arc::new(SignIn::open(&config.auth.providers, &keys.sign_in)?);
-    let settings = http::Settings::new(config, if config.demo { demo_page } else { |_| None });
     open_files::allow(&settings.bounds);
     let sampling = tokio::spawn(metrics.clone().sample_runtime());
     let render = move || metrics.render();
@@ -142,10 +141,6 @@ async fn sync_tuning(node: &Node, config: &Config) -> Result<()> {
         info!(version = tuning.version, settings = ?tuning.settings, "the configuration made a new tuning");
     }
     Ok(())
-}
-
-fn demo_page(path: &str) -> Option<http::Asset> {
-    demo::asset(path).map(|(content_type, bytes)| http::Asset { content_type, bytes })
 }
 
 /// The two ways to ask a process to end.

@@ -1,4 +1,4 @@
-//! Who can live in the demo world: a fixed cast that the page knows by handle, and names for everybody else.
+//! Who can live in the demo world: a fixed cast, and names for everybody else.
 
 use super::texts::Topic;
 
@@ -18,7 +18,7 @@ const fn role(handle: &'static str, name: &'static str, topic: Topic, followed_b
     Role { handle, name, topic, followed_by_percent }
 }
 
-/// The handle of the reader that the page signs in as.
+/// The handle of the reader whom the page's sign-in form suggests.
 pub const YOU: &str = "you";
 
 /// The cast, by falling audience: the first are hot from the start, the next nearly so.

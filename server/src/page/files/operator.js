@@ -1,25 +1,35 @@
-// The operator's side: the engine's figures, the thresholds, and which authors are hot because of them.
+// The operator's side: the engine's figures, the thresholds, which authors are hot because of them, and where the
+// entries of the reader's timeline come from.
 
 import { bytes, el, find, micros, number, toast } from "./dom.js";
-import { get, request } from "./api.js";
+import { get, request, user } from "./session.js";
+import { SOURCES, badge } from "./posts.js";
 
-const PEOPLE = 300; // the demo has so many people; a larger setting widens the slider
+const SLIDER_FOLLOWERS = 300; // a larger setting widens the slider
 const SLIDERS = [
-  ["enter_followers", "Hot from", "followers", PEOPLE, 1],
-  ["leave_followers", "Cools below", "followers", PEOPLE, 0],
+  ["enter_followers", "Hot from", "followers", SLIDER_FOLLOWERS, 1],
+  ["leave_followers", "Cools below", "followers", SLIDER_FOLLOWERS, 0],
   ["flush_max_age_ms", "Compact after", "s", 60, 0],
 ];
+/** Authors under watch at the most: those whom the reader sees first. */
+const WATCHED = 16;
+const STATUS_MS = 2000;
+const AUTHOR_MS = 400;
 
+let on = false;
 let tuning = null;
 let etag = null;
-let watched = []; // the cast
+let watched = []; // Post's authors
 let authors = new Map(); // id -> author as operators see it
 let turn = 0;
+
+/** Whether an operator is signed in. */
+export const isOn = () => on;
 
 const percent = (rate) => (rate === null || rate === undefined ? "–" : `${Math.round(rate * 100)} %`);
 
 /** The strip of figures. */
-export async function pollStatus() {
+async function pollStatus() {
   const status = await get("/v1/operator/status");
   const backlog = status.shards.reduce((sum, shard) => sum + shard.backlog_events, 0);
   const down = status.shards.filter((shard) => !shard.up).length;
@@ -113,18 +123,66 @@ function paintAuthors() {
 }
 
 /** One author at a time, so that watching costs the engine little. */
-export async function pollAuthors() {
+async function pollAuthors() {
   if (watched.length === 0) return;
   turn = (turn + 1) % watched.length;
   await look(watched[turn]);
 }
 
-/** Shows the operator's side with these authors under watch. */
-export async function open(cast) {
-  watched = cast;
-  authors = new Map();
-  // Whoever cannot be looked up now gets their turn later.
-  await Promise.all([loadTuning(), pollStatus(), ...watched.map((user) => look(user).catch(() => {}))]);
+/** Runs `task` again and again while an operator looks; after failures it waits longer. */
+function repeat(everyMs, task) {
+  let failures = 0;
+  const step = async () => {
+    let wait = everyMs;
+    if (on && !document.hidden) {
+      try {
+        await task();
+        failures = 0;
+      } catch (problem) {
+        failures = Math.min(failures + 1, 5);
+        wait = Math.max(everyMs * 2 ** failures, problem.retryAfterMs ?? 0);
+      }
+    }
+    setTimeout(step, wait);
+  };
+  setTimeout(step, everyMs);
+}
+
+function watch(items) {
+  for (const { author } of items) {
+    if (watched.length >= WATCHED || watched.some((other) => other.id === author.id)) continue;
+    watched.push(author);
+    look(author).catch(() => {}); // who cannot be looked up now gets their turn later
+  }
+}
+
+/** Shows the shares of the sources of a list's entries. */
+export function showMix(list) {
+  const counts = Object.fromEntries(Object.keys(SOURCES).map((from) => [from, 0]));
+  for (const { dataset } of list.children) counts[dataset.from] += 1;
+  find("mix").replaceChildren(...Object.entries(counts).filter(([, count]) => count).map(([from, count]) => {
+    const part = el("span", { class: `from-${from}` });
+    part.style.flexGrow = count;
+    return part;
+  }));
+  find("legend").replaceChildren(...Object.entries(SOURCES).map(([from, meaning]) =>
+    el("div", {}, el("dt", {}, badge(from)), el("dd", { text: meaning }), el("dd", { class: "amount", text: number(counts[from]) }))));
+}
+
+/** Shows how a page of the operators' view of a feed was made. */
+export function showPage(list, feed) {
+  find("took").replaceChildren(el("span", { text: "page made in " }), micros(feed.took_us));
+  showMix(list);
+  watch(feed.items);
+}
+
+/** Opens the operator's side where whoever is signed in is one; the server knows. */
+export async function open() {
+  [on, watched, authors] = [false, [], new Map()];
+  find("authors").replaceChildren();
+  find("took").textContent = "";
+  if (user()) on = await pollStatus().then(loadTuning).then(() => true, () => false);
+  document.body.classList.toggle("operator", on);
 }
 
 /** Connects the page's elements. */
@@ -133,4 +191,6 @@ export function start() {
     el("label", { for: name, text: label }), el("output", { id: `${name}-out`, for: name }),
     el("input", { type: "range", id: name, min, max, step: 1, value: min, oninput: () => tuning && dragged(name), onchange: () => tuning && save() }))));
   find("tuning").addEventListener("submit", (event) => event.preventDefault());
+  repeat(STATUS_MS, pollStatus);
+  repeat(AUTHOR_MS, pollAuthors);
 }

@@ -1,40 +1,59 @@
-//! The files of the page, compiled in: no build step, no file to lose.
+//! The page: a small client in plain HTML, CSS and modules, compiled in. No build step, no file to lose.
 
-/// (path, content type, content)
-type File = (&'static str, &'static str, &'static [u8]);
+use crate::http::Asset;
 
 const HTML: &str = "text/html; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 
-const FILES: [File; 9] = [
-    ("/", HTML, include_bytes!("page/index.html")),
-    ("/style.css", "text/css; charset=utf-8", include_bytes!("page/style.css")),
-    ("/favicon.svg", "image/svg+xml", include_bytes!("page/favicon.svg")),
-    ("/app.js", JS, include_bytes!("page/app.js")),
-    ("/api.js", JS, include_bytes!("page/api.js")),
-    ("/dom.js", JS, include_bytes!("page/dom.js")),
-    ("/timeline.js", JS, include_bytes!("page/timeline.js")),
-    ("/people.js", JS, include_bytes!("page/people.js")),
-    ("/operator.js", JS, include_bytes!("page/operator.js")),
-];
-
-/// The content type and the bytes of the page's file at this path.
-pub fn asset(path: &str) -> Option<(&'static str, &'static [u8])> {
-    FILES.iter().find(|file| file.0 == path).map(|file| (file.1, file.2))
+macro_rules! files {
+    ($($path:literal $content_type:ident $file:literal;)*) => {
+        [$(($path, Asset { content_type: $content_type, bytes: include_bytes!(concat!("files/", $file)) })),*]
+    };
 }
 
-/// Every path that [`asset`] knows.
-pub fn paths() -> impl Iterator<Item = &'static str> {
-    FILES.iter().map(|file| file.0)
+const CSS: &str = "text/css; charset=utf-8";
+const SVG: &str = "image/svg+xml";
+
+/// Every file by its path. `/signed-in` is where providers send browsers back to.
+const FILES: &[(&str, Asset)] = &files! {
+    "/"              HTML "index.html";
+    "/signed-in"     HTML "index.html";
+    "/style.css"     CSS  "style.css";
+    "/favicon.svg"   SVG  "favicon.svg";
+    "/app.js"        JS   "app.js";
+    "/compose.js"    JS   "compose.js";
+    "/dom.js"        JS   "dom.js";
+    "/endless.js"    JS   "endless.js";
+    "/events.js"     JS   "events.js";
+    "/home.js"       JS   "home.js";
+    "/http.js"       JS   "http.js";
+    "/keys.js"       JS   "keys.js";
+    "/live.js"       JS   "live.js";
+    "/operator.js"   JS   "operator.js";
+    "/people.js"     JS   "people.js";
+    "/person.js"     JS   "person.js";
+    "/popular.js"    JS   "popular.js";
+    "/posts.js"      JS   "posts.js";
+    "/relations.js"  JS   "relations.js";
+    "/session.js"    JS   "session.js";
+    "/signing-in.js" JS   "signing-in.js";
+};
+
+/// The page's file at this path.
+pub fn asset(path: &str) -> Option<Asset> {
+    FILES.iter().find(|(known, _)| *known == path).map(|(_, asset)| *asset)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::demo::cast::CAST;
 
     fn text(path: &str) -> &'static str {
-        std::str::from_utf8(asset(path).unwrap_or_else(|| panic!("{path} is not served")).1).unwrap()
+        std::str::from_utf8(asset(path).unwrap_or_else(|| panic!("{path} is not served")).bytes).unwrap()
+    }
+
+    fn paths() -> impl Iterator<Item = &'static str> {
+        FILES.iter().map(|(path, _)| *path)
     }
 
     /// What stands between `before` and `after`, everywhere in `text`.
@@ -55,6 +74,14 @@ mod tests {
             }
         }
         assert!(asset("/nothing").is_none());
+    }
+
+    #[test]
+    fn every_file_is_part_of_the_page() {
+        let imports = |path: &str| paths().any(|module| text(module).contains(&format!("\".{path}\"")));
+        for path in paths().filter(|path| path.ends_with(".js")) {
+            assert!(path == "/app.js" || imports(path), "nothing imports {path}");
+        }
     }
 
     #[test]
@@ -87,13 +114,5 @@ mod tests {
                 assert!(!text(module).contains(word), "{module} uses {word}");
             }
         }
-    }
-
-    #[test]
-    fn the_page_knows_the_cast_by_handle() {
-        let listed: Vec<&str> =
-            between(text("/people.js"), "CAST = [", ']').flat_map(|list| between(list, " \"", '"')).collect();
-        let cast: Vec<&str> = CAST.iter().map(|role| role.handle).collect();
-        assert_eq!(listed, cast);
     }
 }

@@ -37,7 +37,7 @@ export function ago(time) {
   if (seconds < 60) return `${Math.floor(seconds)} s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
   if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h`;
-  return new Date(time).toLocaleDateString(undefined, { day: "numeric", month: "short", year: "numeric" });
+  return new Date(time).toLocaleDateString("en", { day: "numeric", month: "short", year: "numeric" });
 }
 
 /** A round stand-in for a portrait: initials on one of eight tints, the same for a handle everywhere. */
@@ -49,11 +49,41 @@ export function avatar(user, size = "") {
   return el("span", { class: `avatar tint-${hash % 8} ${size}`, "aria-hidden": "true", text: initials || "·" });
 }
 
-/** Says something for a few seconds; the same words once at a time. */
-export function toast(message) {
+/** Says something for a while, with a button where there is an `action`; the same words once at a time. */
+export function toast(message, action) {
   const place = find("toasts");
-  if ([...place.children].some((shown) => shown.textContent === message)) return;
-  const shown = el("p", { class: "toast", text: message });
+  if ([...place.children].some((other) => other.firstChild.textContent === message)) return;
+  const leave = () => {
+    if (shown.matches(":hover, :focus-within")) setTimeout(leave, 2000);
+    else shown.remove();
+  };
+  const shown = el("p", { class: "toast" }, el("span", { text: message }));
+  if (action) {
+    const run = () => {
+      shown.remove();
+      find("main").focus({ preventScroll: true });
+      action.run();
+    };
+    shown.append(el("button", { type: "button", class: "quiet", text: action.text, onclick: run }));
+  }
   place.append(shown);
-  setTimeout(() => shown.remove(), 5000);
+  setTimeout(leave, action ? 12_000 : 6000);
+}
+
+/** Asks whether to do something that cannot be undone. */
+export function ask(title, words, yes) {
+  const dialog = el("dialog", { "aria-labelledby": "ask-title", "aria-describedby": "ask-words" },
+    el("form", { method: "dialog" },
+      el("h2", { id: "ask-title", text: title }), el("p", { id: "ask-words", text: words }),
+      el("div", { class: "actions" },
+        el("button", { class: "secondary", value: "", text: "Cancel" }),
+        el("button", { class: "primary", value: "yes", text: yes }))));
+  document.body.append(dialog);
+  dialog.showModal();
+  return new Promise((answered) => {
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      answered(dialog.returnValue === "yes");
+    });
+  });
 }
