@@ -8,9 +8,12 @@ mod address;
 mod app;
 mod auth;
 mod dispatch;
+#[cfg(test)]
+mod fuzz_tests;
 mod idempotency;
 mod layers;
 mod limits;
+mod openapi;
 mod patience;
 mod problem;
 mod request;
