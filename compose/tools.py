@@ -16,7 +16,7 @@ def install(requirements, folder):
         subprocess.run([python, "-m", "venv", folder], check=True)
         python, target = folder / "bin/python", []
     subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes",
+        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps",
          *target, "-r", requirements],
         check=True, stdout=sys.stderr, env={**os.environ, "PIP_ROOT_USER_ACTION": "ignore"})
 

@@ -18,7 +18,7 @@ async fn the_document_is_the_one_that_is_kept() {
     let document = reply.json();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1."), "{}", document["openapi"]);
     if std::env::var_os("TRIBUTARY_RENEW").is_some() {
-        std::fs::write(KEPT, reply.text() + "\n").unwrap();
+        std::fs::write(KEPT, format!("{document:#}\n")).unwrap();
     }
     let kept: Value = serde_json::from_slice(&std::fs::read(KEPT).unwrap()).unwrap();
     assert!(
@@ -35,8 +35,7 @@ async fn guests_read_the_document_and_its_page() {
     let policy = page.header("content-security-policy").unwrap();
     assert!(policy.contains("script-src 'self';") && !policy.contains("unsafe"), "{policy}");
     let html = page.text();
-    let files: Vec<&str> =
-        html.split('"').filter(|word| word.starts_with('/')).collect();
+    let files: Vec<&str> = html.split('"').filter(|word| word.starts_with('/')).collect();
     assert_eq!(files.len(), 3, "{files:?}");
     for path in files {
         let reply = server.client().get(path).await.expect(200);
@@ -69,12 +68,11 @@ fn reply(asked: &str, status: u16, headers: &[(&'static str, &'static str)], bod
 #[test]
 fn an_answer_that_is_not_as_described_is_told() {
     let me = "GET http://127.0.0.1:1/v1/me?x=1";
-    let (json_type, problem_type) = (("content-type", "application/json"), ("content-type", "application/problem+json"));
+    let (json_type, problem_type) =
+        (("content-type", "application/json"), ("content-type", "application/problem+json"));
     let user = json!({"id": "7", "handle": "ann", "name": "Ann", "followers": 0, "following": 0,
                       "created_at": "2026-01-25T17:22:20.928Z"});
-    let problem = |status: u16, code: &str| {
-        json!({"type": "about:blank", "title": "t", "status": status, "detail": "d", "code": code})
-    };
+    let problem = |status: u16, code: &str| json!({"type": "about:blank", "title": "t", "status": status, "detail": "d", "code": code});
     let with = |name: &str, value: Value| {
         let mut user = user.clone();
         user[name] = value;
@@ -85,7 +83,12 @@ fn an_answer_that_is_not_as_described_is_told() {
         reply(me, 503, &[problem_type, ("retry-after", "1")], &problem(503, "unavailable")),
         reply("PUT http://h/v1/likes/7", 204, &[("idempotency-replayed", "true")], &Value::Null),
         reply("GET http://h/v1/me/nothing", 404, &[problem_type], &problem(404, "unknown_route")),
-        reply("PATCH http://h/v1/me", 405, &[problem_type, ("allow", "GET, HEAD")], &problem(405, "method_not_allowed")),
+        reply(
+            "PATCH http://h/v1/me",
+            405,
+            &[problem_type, ("allow", "GET, HEAD")],
+            &problem(405, "method_not_allowed"),
+        ),
     ];
     for reply in right {
         assert_eq!(faults(&reply), Vec::<String>::new(), "{reply:?}");

@@ -194,7 +194,8 @@ mod tests {
     fn a_chunk_is_malformed_or_rising_entries_that_encode_to_the_same_again() {
         let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/chunk");
         let entry = |user: u64, stamp: u64| Entry { user: UserId(user), stamp: Stamp(stamp) };
-        let seeds = [encode(9, &[entry(9, 1), entry(300, u64::MAX), entry(u64::MAX, 0)]), encode(9, &[entry(1 << 40, 7)])];
+        let seeds =
+            [encode(9, &[entry(9, 1), entry(300, u64::MAX), entry(u64::MAX, 0)]), encode(9, &[entry(1 << 40, 7)])];
         fuzz(kept, seeds.to_vec(), |input| {
             let mut entries = Vec::new();
             let read = decode(9, input, |entry| {

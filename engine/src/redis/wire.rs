@@ -256,7 +256,10 @@ mod tests {
             match reply {
                 Ok(number) if input[0] == b':' => {
                     let digits = number.to_string();
-                    assert!(line.ends_with(digits.as_bytes()) && line[..line.len() - digits.len()].iter().all(|b| *b == b'0'));
+                    assert!(
+                        line.ends_with(digits.as_bytes())
+                            && line[..line.len() - digits.len()].iter().all(|b| *b == b'0')
+                    );
                 }
                 Ok(number) => assert_eq!(number, 0),
                 Err(told) => assert!(told.len() <= 3 * line.len()),

@@ -32,7 +32,6 @@ pub fn fuzz(kept: &str, seeds: Vec<Vec<u8>>, target: impl Fn(&[u8]) -> bool) {
     };
     let run = |input: &[u8]| {
         catch_unwind(AssertUnwindSafe(|| target(input))).unwrap_or_else(|panic| {
-            tracing::error!(seed, kept, input = hexadecimal(input), "a fuzz target failed");
             let file = std::env::temp_dir().join("tributary-fuzz-input");
             let told = fs::write(&file, input).map_or(String::new(), |()| format!(", which is in {}", file.display()));
             let why = panic.downcast_ref::<String>().cloned();
@@ -81,7 +80,10 @@ fn mutated(pool: &[Vec<u8>], rng: &mut Rng) -> Vec<u8> {
             4 => drop(bytes.splice(at..at, [ODD[rng.usize(..ODD.len())]])),
             5 => bytes.truncate(at),
             // A part again, once or often.
-            6 => drop(bytes.splice(at..at, bytes[at..end].repeat(1 << rng.u8(..10)))),
+            6 => {
+                let part = bytes[at..end].repeat(1 << rng.u8(..10));
+                drop(bytes.splice(at..at, part));
+            }
             // The rest of another input.
             7 => {
                 let other = &pool[rng.usize(..pool.len())];

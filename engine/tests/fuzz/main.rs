@@ -41,7 +41,11 @@ fn a_token_is_opened_only_if_it_was_sealed() {
     fuzz(kept!("token"), sealed.iter().map(|token| token.clone().into_bytes()).collect(), |input| {
         let Ok(text) = std::str::from_utf8(input) else { return false };
         let opened = signer.open::<3>(home, text);
-        assert_eq!(opened.is_some(), sealed[..2].iter().any(|token| token == text), "{text:?} was opened as {opened:?}");
+        assert_eq!(
+            opened.is_some(),
+            sealed[..2].iter().any(|token| token == text),
+            "{text:?} was opened as {opened:?}"
+        );
         opened.is_some()
     });
 }
@@ -122,7 +126,7 @@ fn a_run_that_is_brought_forward_is_what_a_set_would_be() {
         let mut run = Run::new(&start);
         let mut set: std::collections::BTreeSet<PostId> = start.entries.iter().copied().collect();
         let (pieces, rest) = input.as_chunks::<16>();
-        for piece in pieces.iter().take(600) {
+        for piece in pieces.iter().take(1_000) {
             let [id, step] = [0, 8].map(|at| u64::from_le_bytes(*piece[at..].first_chunk().expect("8 of 16 bytes")));
             let id = PostId(id.clamp(1, PostId::MAX.0));
             let position = Position(run.position().0.saturating_add(step));

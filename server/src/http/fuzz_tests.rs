@@ -48,7 +48,8 @@ fn what_is_percent_encoded_comes_out_as_it_went_in() {
         let Ok(text) = std::str::from_utf8(input) else { return false };
         let encoded: String = text.bytes().take(1_000).map(|byte| format!("%{byte:02x}")).collect();
         let Ok(uri) = format!("/x?%63ursor={encoded}").parse() else { return false };
-        let value = request::parameter(&parts(uri), "cursor").ok().flatten();
+        let parts = parts(uri);
+        let value = request::parameter(&parts, "cursor").ok().flatten();
         // A text that was cut in the middle of a character is none.
         assert!(value.as_deref().is_none_or(|value| value == &text[..text.len().min(1_000)]), "{text:?}: {value:?}");
         value.is_some()
@@ -81,9 +82,11 @@ fn an_idempotency_key_is_taken_as_it_is_or_refused() {
 
 #[test]
 fn the_address_behind_proxies_is_one_that_was_named() {
-    let trusted: Vec<Network> = ["10.0.0.0/8", "fd00::/8"].iter().map(|text| text.parse().expect("a network")).collect();
+    let trusted: Vec<Network> =
+        ["10.0.0.0/8", "fd00::/8"].iter().map(|text| text.parse().expect("a network")).collect();
     let peer = "10.1.1.1".parse().expect("an address");
-    let chains = ["1.2.3.4, 10.2.2.2", "2001:db8::1", "::ffff:9.9.9.9,10.0.0.1", "nonsense, 1.2.3.4", "[::1]:80, unknown"];
+    let chains =
+        ["1.2.3.4, 10.2.2.2", "2001:db8::1", "::ffff:9.9.9.9,10.0.0.1", "nonsense, 1.2.3.4", "[::1]:80, unknown"];
     fuzz(kept!("forwarded"), seeds(&chains), |input| {
         let Ok(value) = HeaderValue::from_bytes(input) else { return false };
         let mut headers = HeaderMap::new();
@@ -92,7 +95,9 @@ fn the_address_behind_proxies_is_one_that_was_named() {
         let caller = address::caller(peer, &headers, &trusted);
         let text = String::from_utf8_lossy(input).to_lowercase();
         let named = match caller {
-            std::net::IpAddr::V4(v4) => text.contains(&v4.to_string()) || v4.to_string() == "5.5.5.5" || text.contains("::"),
+            std::net::IpAddr::V4(v4) => {
+                text.contains(&v4.to_string()) || v4.to_string() == "5.5.5.5" || text.contains("::")
+            }
             std::net::IpAddr::V6(v6) => text.contains(':') && v6.to_bits() as u64 == 0,
         };
         assert!(caller == peer || named, "{caller} of {text:?}");

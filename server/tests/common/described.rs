@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::client::Reply;
 
 /// Headers that come only with some answers of a status.
-const SOMETIMES: &[&str] = &["idempotency-replayed"];
+const SOMETIMES: &[&str] = &["idempotency-replayed", "etag", "ratelimit", "ratelimit-policy"];
 /// Headers that are never sent without being described.
 const TOLD: &[&str] = &["etag", "location", "retry-after", "www-authenticate", "idempotency-replayed", "allow"];
 
@@ -63,7 +63,7 @@ pub fn faults(reply: &Reply) -> Vec<String> {
     let content = response["content"].as_object().unwrap_or(&none);
     let content_type = reply.header("content-type").unwrap_or_default();
     match content.get(content_type) {
-        Some(_) if method == "HEAD" => {}
+        Some(_) if method == "HEAD" || reply.header("content-encoding").is_some() => {}
         Some(media) if content_type.ends_with("json") => match &body {
             Some(body) => faults.extend(schema_faults(&media["schema"], body)),
             None => faults.push("the body is not JSON".to_owned()),

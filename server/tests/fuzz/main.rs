@@ -29,7 +29,8 @@ fn requests(token: &str, id: &str) -> Vec<Vec<u8>> {
         format!("{line} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n{headers}{json}{length}\r\n{body}")
             .into_bytes()
     };
-    let tuning = "{\"mode\":\"cost\",\"enter_followers\":9,\"leave_followers\":8,\"flush_max_age_ms\":0,\"flush_max_pairs\":1}";
+    let tuning =
+        "{\"mode\":\"cost\",\"enter_followers\":9,\"leave_followers\":8,\"flush_max_age_ms\":0,\"flush_max_pairs\":1}";
     vec![
         request("GET /v1/feed?limit=2&cursor=AbC", "x-request-id: a-1\r\naccept-encoding: gzip\r\n", ""),
         request("GET /v1/feed?limit=3", "if-none-match: \"a\", W/\"b\"\r\nx-forwarded-for: 1.2.3.4, ::1\r\n", ""),
@@ -60,7 +61,11 @@ fn answer(server: &Server, bytes: &[u8]) -> String {
         }
         let text = String::from_utf8_lossy(&told);
         let whole = text.split_once("\r\n\r\n").is_some_and(|(head, body)| {
-            let length = head.to_lowercase().split("content-length: ").nth(1).map(|rest| rest.lines().next().unwrap().to_owned());
+            let length = head
+                .to_lowercase()
+                .split("content-length: ")
+                .nth(1)
+                .map(|rest| rest.lines().next().unwrap().to_owned());
             length.is_some_and(|length| length.parse().is_ok_and(|length: usize| body.len() >= length))
         });
         if whole {

@@ -13,30 +13,7 @@ use common::{Server, say};
 use serde_json::json;
 
 /// Waits for what comes, fills fields as a person would, and tries operations.
-const HANDS: &str = r#"
-const until = async (look) => {
-  for (;;) {
-    const found = look();
-    if (found) return found;
-    await new Promise((again) => setTimeout(again, 20));
-  }
-};
-const find = (selector, within = document) => until(() => within.querySelector(selector));
-const fill = (field, text) => {
-  Object.getOwnPropertyDescriptor(Object.getPrototypeOf(field), "value").set.call(field, text);
-  field.dispatchEvent(new Event("input", { bubbles: true }));
-};
-const tried = async (id) => {
-  const operation = await find(`#operations-${id}`);
-  (await find(".opblock-summary-control", operation)).click();
-  (await find(".try-out__btn", operation)).click();
-  (await find(".execute", operation)).click();
-  const row = await find(".live-responses-table tr.response", operation);
-  const status = row.querySelector(".response-col_status").textContent.trim().slice(0, 3);
-  const body = row.querySelector(".response-col_description").textContent;
-  return { status, body };
-};
-"#;
+const HANDS: &str = include_str!("hands.js");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_work_from_the_page() {
@@ -51,20 +28,7 @@ async fn requests_work_from_the_page() {
     let (shown, complaints) = tokio::task::spawn_blocking(move || {
         let mut browser = Browser::start(&program);
         browser.open(&url);
-        let script = format!(
-            r#"(async () => {{
-              {HANDS}
-              const refused = await tried("users-getMe");
-              (await find("#operations-users-getMe .opblock-summary-control")).click();
-              (await find(".auth-wrapper .authorize")).click();
-              fill(await find(".auth-container input"), {token});
-              (await find(".auth-btn-wrapper .authorize")).click();
-              (await find(".auth-btn-wrapper .btn-done")).click();
-              const operations = document.querySelectorAll(".opblock").length;
-              return {{ refused, me: await tried("users-getMe"), post: await tried("posts-publishPost"), operations }};
-            }})()"#,
-            token = json!(token),
-        );
+        let script = format!("{HANDS}\nshown({})", json!(token));
         (browser.run(&script), std::mem::take(&mut browser.complaints))
     })
     .await

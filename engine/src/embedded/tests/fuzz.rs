@@ -47,10 +47,7 @@ fn a_keys_row_is_malformed_or_says_the_same_again() {
     fuzz(kept!("key_row"), outcomes.map(row).to_vec(), |input| {
         let Ok(row) = KeyRow::decode(input) else { return false };
         let again = KeyRow::decode(&row.encode()).expect("what we write we read");
-        assert_eq!(
-            (again.fingerprint, again.made_at, again.outcome),
-            (row.fingerprint, row.made_at, row.outcome)
-        );
+        assert_eq!((again.fingerprint, again.made_at, again.outcome), (row.fingerprint, row.made_at, row.outcome));
         true
     });
 }

@@ -6,6 +6,7 @@ use utoipa::openapi::ObjectBuilder;
 use super::operation::{Described, guest, probe, text};
 use super::shapes::Health;
 
+/// Each of them.
 pub fn operations() -> Vec<Described> {
     let health = |path, id, summary| {
         probe(Method::GET, path, id, summary)
@@ -21,9 +22,17 @@ pub fn operations() -> Vec<Described> {
             text(),
             "Metrics in the text format of Prometheus.",
         ),
-        guest(Method::GET, "/openapi.json", "getDocument", "This document")
-            .answers_as(200, "application/json", ObjectBuilder::new(), "The document."),
-        guest(Method::GET, "/docs", "getDocs", "This document, for reading and trying")
-            .answers_as(200, "text/html; charset=utf-8", text(), "A page."),
+        guest(Method::GET, "/openapi.json", "getDocument", "This document").answers_as(
+            200,
+            "application/json",
+            ObjectBuilder::new(),
+            "The document.",
+        ),
+        guest(Method::GET, "/docs", "getDocs", "This document, for reading and trying").answers_as(
+            200,
+            "text/html; charset=utf-8",
+            text(),
+            "A page.",
+        ),
     ]
 }

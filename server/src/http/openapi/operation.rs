@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use http::{Method, header};
+use utoipa::ToSchema;
 use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{ContentBuilder, Header, HeaderBuilder, Ref, RefOr, Required, Response, ResponseBuilder, Schema};
-use utoipa::{PartialSchema, ToSchema};
 
 use super::problems;
 use super::shapes::Problem;
@@ -24,6 +24,8 @@ pub const ID_PATTERN: &str = "^[0-9]{1,19}$";
 pub enum Who {
     Probe,
     Guest,
+    /// Anybody, and whoever has a token is known by it.
+    Visitor,
     User,
     Operator,
 }
@@ -55,6 +57,11 @@ pub fn guest(method: Method, path: &'static str, id: &str, summary: &str) -> Des
     Described::new(Who::Guest, method, path, id, summary)
 }
 
+/// Anybody may ask; whoever sends a token is answered as that user.
+pub fn visitor(method: Method, path: &'static str, id: &str, summary: &str) -> Described {
+    Described::new(Who::Visitor, method, path, id, summary)
+}
+
 /// Whoever has a token may ask.
 pub fn user(method: Method, path: &'static str, id: &str, summary: &str) -> Described {
     Described::new(Who::User, method, path, id, summary)
@@ -78,14 +85,18 @@ impl Described {
         if self.who != Who::Probe {
             self = self.refuses(429, &["rate_limited"]);
         }
-        if matches!(self.who, Who::User | Who::Operator) {
+        let (nobody, bearer) = (SecurityRequirement::default(), SecurityRequirement::new(BEARER, [""; 0]));
+        let admitted = match self.who {
+            // An empty list says that there is none, whatever a reader's default is.
+            Who::Probe | Who::Guest => vec![],
+            Who::Visitor => vec![nobody, bearer],
+            Who::User | Who::Operator => vec![bearer],
+        };
+        if !admitted.is_empty() {
             self = self.refuses(400, &["duplicate_header"]);
             self = self.refuses(401, &["token_missing", "token_invalid", "token_expired"]);
-            self.operation = self.operation.security(SecurityRequirement::new(BEARER, [""; 0]));
-        } else {
-            // An empty list says that there is none, whatever a reader's default is.
-            self.operation = self.operation.securities(Some([]));
         }
+        self.operation = self.operation.securities(Some(admitted));
         if self.who == Who::Operator {
             self = self.refuses(403, &["operator_required"]);
         }
@@ -188,6 +199,9 @@ impl Described {
 
     fn answer(mut self, status: u16, response: ResponseBuilder) -> Self {
         let mut response = response.header("X-Request-Id", told("Names the request in the server's log."));
+        for (name, what) in problems::RATES.iter().filter(|_| self.who != Who::Probe) {
+            response = response.header(*name, told(what));
+        }
         if self.is_command() && (200..300).contains(&status) {
             let what = "`true`: this is the stored answer to an earlier request with the same key.";
             response = response.header("Idempotency-Replayed", told(what));
@@ -201,6 +215,15 @@ impl Described {
         let (status, response) = self.answers.pop().expect("an answer is described before its headers");
         self.answers.push((status, response.header(canonical(&name), told(what))));
         self
+    }
+
+    /// Its answer has a validator: whoever has it already is told so.
+    pub fn validated(self, what: &str) -> Self {
+        let known = text().examples(["\"3\""]);
+        self.with(header::ETAG, what)
+            .sends("If-None-Match", "The `ETag` of an answer that one has.", known)
+            .answers_nothing(304, "It is what one has.")
+            .with(header::ETAG, what)
     }
 
     /// It refuses with this status, for the reasons that these codes name. No codes: the reasons are told elsewhere.
@@ -258,7 +281,7 @@ pub fn text() -> ObjectBuilder {
 
 /// A header of an answer.
 pub fn told(what: &str) -> Header {
-    HeaderBuilder::new().schema(text()).description(Some(what)).build()
+    HeaderBuilder::new().schema(Some(text())).description(Some(what)).build()
 }
 
 /// `Retry-After`.
@@ -267,7 +290,7 @@ pub fn seconds(what: &str) -> Header {
         .schema_type(Type::Integer)
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
         .minimum(Some(0));
-    HeaderBuilder::new().schema(schema).description(Some(what)).build()
+    HeaderBuilder::new().schema(Some(schema)).description(Some(what)).build()
 }
 
 /// A header's name as documents write it: `Retry-After`.

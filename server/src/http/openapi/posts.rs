@@ -7,6 +7,7 @@ use super::operation::{Described, user};
 use super::shapes::Post;
 use crate::http::routes::posts::NewPost;
 
+/// Each of them.
 pub fn operations() -> Vec<Described> {
     vec![
         user(Method::POST, "/v1/posts", "publishPost", "Write a post")

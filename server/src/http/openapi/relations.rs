@@ -5,6 +5,7 @@ use http::Method;
 use super::operation::{Described, user};
 use super::shapes::UserPage;
 
+/// Each of them.
 pub fn operations() -> Vec<Described> {
     let begins = |path, id, summary| {
         user(Method::PUT, path, id, summary)
@@ -16,9 +17,8 @@ pub fn operations() -> Vec<Described> {
     let ends = |path, id, summary| {
         user(Method::DELETE, path, id, summary).id("Another user.").answers_nothing(204, "It is not so, now or before.")
     };
-    let lists = |path, id, summary| {
-        user(Method::GET, path, id, summary).list().answers::<UserPage>(200, "A page of users.")
-    };
+    let lists =
+        |path, id, summary| user(Method::GET, path, id, summary).list().answers::<UserPage>(200, "A page of users.");
     vec![
         begins("/v1/follows/{id}", "followUser", "Follow a user")
             .about("Their posts are in the caller's feed from now on, earlier ones too.")

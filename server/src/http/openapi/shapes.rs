@@ -159,6 +159,16 @@ pub struct DevLogin {
     operator: Option<bool>,
 }
 
+/// The ways to sign in.
+#[derive(ToSchema)]
+pub struct Ways {
+    /// Whether developers may sign in as whoever they say they are.
+    dev: bool,
+    /// Names of providers.
+    #[schema(example = json!(["github"]))]
+    providers: Vec<String>,
+}
+
 /// A refresh token, as it was given.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -6,6 +6,7 @@ use super::operation::{Described, text, user};
 use super::shapes::{PostPage, UserPage};
 use crate::http::respond::UserBody;
 
+/// Each of them.
 pub fn operations() -> Vec<Described> {
     let found = |described: Described| described.answers::<UserBody<'static>>(200, "The user.");
     let of_user = |described: Described| described.id("A user.").refuses(404, &["unknown_user"]).list();

@@ -39,17 +39,18 @@ pub async fn tuning(call: Call, _operator: Caller) -> Result<Answer, Fault> {
     Ok(tuning_answer(&call.app.engine.tuning().await?))
 }
 
-/// The five settings with wide types: a value out of range breaks a rule (422), it is not malformed (400).
+// With wide types: a value out of range breaks a rule (422), it is not malformed (400).
+/// The five settings.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewTuning {
     #[schema(value_type = shapes::Mode)]
     mode: String,
     /// At so many followers an author turns hot.
-    #[schema(minimum = 1, maximum = 9007199254740991, example = 10000)]
+    #[schema(minimum = 1, maximum = 9007199254740991usize, example = 10000)]
     enter_followers: i64,
     /// Below so many a hot author cools down: not above `enter_followers`.
-    #[schema(minimum = 0, maximum = 9007199254740991, example = 8000)]
+    #[schema(minimum = 0, maximum = 9007199254740991usize, example = 8000)]
     leave_followers: i64,
     #[schema(minimum = 0, maximum = 86400000, example = 900000)]
     flush_max_age_ms: i64,
