@@ -143,13 +143,13 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the engine lies in the workspace").to_owned()
 }
 
-/// Every text of the workspace with its path, folders of tools and builds left out.
+/// Every text of the workspace with its path, folders of tools, builds and other projects left out.
 fn texts(folder: &Path, found: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
         let name = path.file_name().and_then(|name| name.to_str()).expect("names are UTF-8");
         if path.is_dir() {
-            if !name.starts_with('.') && !["target", "data", "node_modules"].contains(&name) {
+            if !name.starts_with('.') && !["target", "data", "node_modules", "vendor"].contains(&name) {
                 texts(&path, found);
             }
         } else if name.rsplit_once('.').is_some_and(|(_, kind)| TEXTS.contains(&kind)) {

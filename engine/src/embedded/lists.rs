@@ -188,6 +188,32 @@ mod tests {
     use redb::{Database, TableDefinition};
 
     use super::*;
+    use crate::testkit::fuzz;
+
+    #[test]
+    fn a_chunk_is_malformed_or_rising_entries_that_encode_to_the_same_again() {
+        let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/chunk");
+        let entry = |user: u64, stamp: u64| Entry { user: UserId(user), stamp: Stamp(stamp) };
+        let seeds =
+            [encode(9, &[entry(9, 1), entry(300, u64::MAX), entry(u64::MAX, 0)]), encode(9, &[entry(1 << 40, 7)])];
+        fuzz(kept, seeds.to_vec(), |input| {
+            let mut entries = Vec::new();
+            let read = decode(9, input, |entry| {
+                entries.push(entry);
+                ControlFlow::Continue(())
+            });
+            assert!(entries.len() <= input.len() / 2 && entries.is_sorted_by_key(|entry| entry.user));
+            let mut again = Vec::new();
+            let whole = decode(9, &encode(9, &entries), |entry| {
+                again.push(entry);
+                ControlFlow::Continue(())
+            });
+            assert!(whole.is_ok() && again.len() == entries.len());
+            let same = |(a, b): (&Entry, &Entry)| (a.user, a.stamp) == (b.user, b.stamp);
+            assert!(again.iter().zip(&entries).all(same));
+            read.is_ok()
+        });
+    }
 
     const LISTS: TableDefinition<(u64, u64), &[u8]> = TableDefinition::new("lists");
 

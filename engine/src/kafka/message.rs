@@ -62,6 +62,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::testkit::fuzz;
+
+    #[test]
+    fn a_message_is_not_ours_or_exactly_these_bytes() {
+        let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/message");
+        let ours = |bytes: &[u8]| LoggedEvent { epoch: Epoch(1), position: Position(u64::MAX), bytes: bytes.into() };
+        fuzz(kept, vec![encode(&ours(b"")).into(), encode(&ours(&[7; 26])).into()], |input| {
+            let decoded = decode(input);
+            assert!(decoded.as_ref().is_none_or(|event| *encode(event) == *input));
+            decoded.is_some()
+        });
+    }
 
     proptest! {
         #[test]

@@ -17,6 +17,9 @@ use tokio::net::TcpStream;
 use super::error::NodeError;
 use crate::limits::{REDIS_APPEND_TIMEOUT, REDIS_CONNECTIONS};
 
+/// Bytes of a reply at the most: Redis's own words about an error are far shorter.
+const REPLY_BYTES: usize = 64 * 1024;
+
 /// A pipeline of commands whose replies are numbers.
 #[derive(Default)]
 pub(super) struct Commands {
@@ -191,20 +194,34 @@ fn broken(error: std::io::Error) -> NodeError {
 
 /// The reply at the front, with its length, if all of it is there.
 fn take_reply(bytes: &[u8]) -> Result<Option<(Reply, usize)>, NodeError> {
-    let Some(end) = bytes.iter().position(|&byte| byte == b'\n') else { return Ok(None) };
-    let line = bytes[1.min(end)..end].strip_suffix(b"\r").unwrap_or_default();
-    let reply = match bytes[0] {
-        b':' => Ok(line.iter().fold(0_u64, |sum, &digit| sum * 10 + u64::from(digit & 15))),
+    let foreign = || NodeError::Unreachable("what answers does not speak as Redis does".to_owned());
+    let Some(end) = bytes.iter().position(|&byte| byte == b'\n') else {
+        return if bytes.len() < REPLY_BYTES { Ok(None) } else { Err(foreign()) };
+    };
+    let Some((kind, line)) = bytes[..end].strip_suffix(b"\r").and_then(<[u8]>::split_first) else {
+        return Err(foreign());
+    };
+    let reply = match kind {
+        b':' => Ok(number(line).ok_or_else(foreign)?),
         b'+' => Ok(0),
         b'-' => Err(String::from_utf8_lossy(line).into_owned()),
-        _ => return Err(NodeError::Unreachable("what answers does not speak as Redis does".to_owned())),
+        _ => return Err(foreign()),
     };
     Ok(Some((reply, end + 1)))
+}
+
+fn number(digits: &[u8]) -> Option<u64> {
+    let digit = |sum: u64, &byte: &u8| {
+        let digit = byte.wrapping_sub(b'0');
+        (digit < 10).then(|| sum.checked_mul(10)?.checked_add(u64::from(digit))).flatten()
+    };
+    (!digits.is_empty()).then(|| digits.iter().try_fold(0, digit)).flatten()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testkit::fuzz;
 
     #[test]
     fn commands_are_written_as_redis_reads_them() {
@@ -223,5 +240,31 @@ mod tests {
         assert_eq!(take("-OOM no memory\r\n"), Some((Err("OOM no memory".into()), 16)));
         assert_eq!((take(""), take(":34"), take(":34\r")), (None, None, None));
         assert!(take_reply(b"HTTP/1.1 400\r\n").is_err() && take_reply(b"\n").is_err());
+        assert!(take_reply(b":-1\r\n").is_err() && take_reply(b":\r\n").is_err() && take_reply(b":1\n").is_err());
+        assert!(take_reply(b":18446744073709551616\r\n").is_err());
+        assert!(take_reply(&[b'-'; REPLY_BYTES]).is_err());
+    }
+
+    #[test]
+    fn a_reply_is_one_line_and_a_number_is_these_digits() {
+        let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/reply");
+        let seeds = [&b":3456\r\n:1\r\n"[..], b"+OK\r\n", b"-OOM no memory\r\n", b":18446744073709551615\r\n"];
+        fuzz(kept, seeds.map(<[u8]>::to_vec).to_vec(), |input| {
+            let Ok(Some((reply, length))) = take_reply(input) else { return false };
+            let line = &input[1..length - 2];
+            assert!(input[..length].ends_with(b"\r\n") && !line.contains(&b'\n'), "{reply:?}");
+            match reply {
+                Ok(number) if input[0] == b':' => {
+                    let digits = number.to_string();
+                    assert!(
+                        line.ends_with(digits.as_bytes())
+                            && line[..line.len() - digits.len()].iter().all(|b| *b == b'0')
+                    );
+                }
+                Ok(number) => assert_eq!(number, 0),
+                Err(told) => assert!(told.len() <= 3 * line.len()),
+            }
+            true
+        });
     }
 }

@@ -5,6 +5,8 @@
 
 pub mod draw;
 pub mod format;
+#[cfg(test)]
+mod fuzz_tests;
 pub mod made;
 pub mod read;
 pub mod shape;

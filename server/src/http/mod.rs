@@ -13,10 +13,13 @@ mod cors;
 mod dispatch;
 mod etag;
 mod exchanges;
+#[cfg(test)]
+mod fuzz_tests;
 mod idempotency;
 mod layers;
 mod limits;
 mod live;
+mod openapi;
 mod pages;
 mod patience;
 mod peers;

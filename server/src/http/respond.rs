@@ -14,6 +14,7 @@ use serde::Serialize;
 use tributary_engine::cache::RenderedPost;
 use tributary_engine::model::{User, UserId};
 use tributary_engine::read::Page;
+use utoipa::ToSchema;
 
 /// The body of an answer: whole, or one that goes on.
 pub type Body = Either<Full<Bytes>, UnsyncBoxBody<Bytes, Infallible>>;
@@ -63,13 +64,22 @@ pub fn nothing() -> Answer {
 }
 
 /// A user as clients see it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = User)]
 pub struct UserBody<'a> {
+    #[schema(pattern = "^[1-9][0-9]{0,18}$", example = "506806140928000000")]
     id: String,
+    #[schema(pattern = "^[a-z0-9_]{1,30}$", example = "ann")]
     handle: &'a str,
+    #[schema(example = "Ann")]
     name: &'a str,
+    /// May trail by a second.
+    #[schema(minimum = 0, example = 12)]
     followers: u64,
+    /// May trail by a second.
+    #[schema(minimum = 0, example = 34)]
     following: u64,
+    #[schema(format = DateTime, example = "2026-01-25T17:22:20.928Z")]
     created_at: String,
 }
 

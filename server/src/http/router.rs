@@ -11,7 +11,7 @@ use tributary_engine::ClientKey;
 use super::app::App;
 use super::problem::Fault;
 use super::respond::Answer;
-use super::routes::{auth, feed, health, likes, live, operator, popular, posts, relations, signin, users};
+use super::routes::{auth, docs, feed, health, likes, live, operator, popular, posts, relations, signin, users};
 use super::tokens::Caller;
 
 /// A request that found its route, read whole.
@@ -110,6 +110,11 @@ pub const ROUTES: &[(Method, &str, Door)] = routes! {
     PUT    "/v1/operator/authors/{id}"    Operator operator::pin;
     GET    "/v1/operator/feed/{id}"       Operator feed::of_reader;
     GET    "/v1/operator/status"          Operator operator::status;
+    GET    "/openapi.json"                Guest    docs::document;
+    GET    "/docs"                        Guest    docs::page;
+    GET    "/docs/init.js"                Guest    docs::init;
+    GET    "/docs/swagger-ui.js"          Guest    docs::script;
+    GET    "/docs/swagger-ui.css"         Guest    docs::style;
 };
 
 /// A pattern with its methods.

@@ -9,6 +9,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 
+use super::described::faults;
+
 type Hyper = hyper_util::client::legacy::Client<HttpConnector, Full<Bytes>>;
 
 /// Talks to the server at one address, in this process or another.
@@ -212,6 +214,8 @@ impl Reply {
         assert!(self.header("x-request-id").is_some_and(|id| !id.is_empty()), "{}: no request id", self.asked);
         assert_eq!(self.header("x-content-type-options"), Some("nosniff"), "{}", self.asked);
         assert!(self.header("cache-control").is_some(), "{}", self.asked);
+        let faults = faults(self);
+        assert!(faults.is_empty(), "{}: {}\n{}", self.asked, faults.join("; "), self.text());
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {

@@ -1,11 +1,13 @@
 //! A whole server in this process or in one of its own, on a free port and a temporary folder, clients that talk to it
-//! over a real socket, and what must be true. Whatever a test asks: an answer without a request id, or a 500, fails it.
+//! over a real socket, and what must be true. Whatever a test asks: an answer without a request id, a 500, or what the
+//! document of the API does not have fails it.
 
 #![allow(dead_code, unused_imports, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod client;
 mod commands;
+mod described;
 mod process;
 mod say;
 mod secrets;
@@ -15,6 +17,7 @@ mod wire;
 
 pub use client::{Ask, Client, Reply, Session, eventually, texts};
 pub use commands::{choose, text};
+pub use described::faults;
 pub use process::{Process, program};
 pub use say::say;
 pub use secrets::Secrets;

@@ -1,6 +1,7 @@
 //! What is this adapter's own: groups, chunks, numbers, files. The laws of the ports are in the contract suites.
 
 mod commands;
+mod fuzz;
 mod groups;
 mod import;
 mod log;

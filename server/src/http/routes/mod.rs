@@ -1,6 +1,7 @@
 //! The handlers, one file a thing. Each parses, asks the engine once, and shapes the answer.
 
 pub mod auth;
+pub mod docs;
 pub mod feed;
 pub mod health;
 pub mod likes;

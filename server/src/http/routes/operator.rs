@@ -4,8 +4,10 @@ use http::StatusCode;
 use http::header::IF_MATCH;
 use serde::{Deserialize, Deserializer, Serialize};
 use tributary_engine::model::{AuthorState, ChangedBy, Channel, Command, Mode, Tuning, TuningSettings};
+use utoipa::ToSchema;
 
 use super::{command, etag};
+use crate::http::openapi::shapes;
 use crate::http::problem::Fault;
 use crate::http::request;
 use crate::http::respond::{self, Answer};
@@ -37,14 +39,22 @@ pub async fn tuning(call: Call, _operator: Caller) -> Result<Answer, Fault> {
     Ok(tuning_answer(&call.app.engine.tuning().await?))
 }
 
-/// The five settings with wide types: a value out of range breaks a rule (422), it is not malformed (400).
-#[derive(Deserialize)]
+// With wide types: a value out of range breaks a rule (422), it is not malformed (400).
+/// The five settings.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewTuning {
+pub struct NewTuning {
+    #[schema(value_type = shapes::Mode)]
     mode: String,
+    /// At so many followers an author turns hot.
+    #[schema(minimum = 1, maximum = 9007199254740991usize, example = 10000)]
     enter_followers: i64,
+    /// Below so many a hot author cools down: not above `enter_followers`.
+    #[schema(minimum = 0, maximum = 9007199254740991usize, example = 8000)]
     leave_followers: i64,
+    #[schema(minimum = 0, maximum = 86400000, example = 900000)]
     flush_max_age_ms: i64,
+    #[schema(minimum = 1, maximum = 100000000, example = 4000000)]
     flush_max_pairs: i64,
 }
 
@@ -117,12 +127,19 @@ pub async fn history(call: Call, _operator: Caller) -> Result<Answer, Fault> {
     }))
 }
 
-#[derive(Serialize)]
-struct AuthorBody<'a> {
+/// An author's channel, and what decides it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuthorState)]
+pub struct AuthorBody<'a> {
+    #[schema(pattern = "^[1-9][0-9]{0,18}$", example = "506806140928000000")]
     id: String,
+    #[schema(pattern = "^[a-z0-9_]{1,30}$", example = "ann")]
     handle: &'a str,
+    #[schema(minimum = 0, example = 12000)]
     followers: u64,
+    #[schema(value_type = shapes::Channel)]
     channel: Channel,
+    #[schema(value_type = Option<shapes::Channel>, required)]
     pin: Option<Channel>,
 }
 
@@ -143,10 +160,12 @@ pub async fn author(call: Call, _operator: Caller) -> Result<Answer, Fault> {
     Ok(author_answer(&call.app.engine.author(request::id(&call.id)?).await?))
 }
 
-#[derive(Deserialize)]
+/// The channel to pin an author to; null: none.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewPin {
+pub struct NewPin {
     #[serde(deserialize_with = "given")]
+    #[schema(value_type = Option<shapes::Channel>, required)]
     pin: Option<String>,
 }
 

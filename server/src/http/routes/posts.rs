@@ -4,6 +4,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use tributary_engine::limits::TEXT_CHARS;
 use tributary_engine::model::Command;
+use utoipa::ToSchema;
 
 use crate::http::problem::Fault;
 use crate::http::request;
@@ -12,9 +13,12 @@ use crate::http::router::Call;
 use crate::http::routes::command;
 use crate::http::tokens::Caller;
 
-#[derive(Deserialize)]
+/// A post to be.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewPost {
+pub struct NewPost {
+    /// Not only white space.
+    #[schema(min_length = 1, max_length = 2000, pattern = r"^[^\x00]*[^\s\x00][^\x00]*$", example = "Hello, river.")]
     text: String,
 }
 

@@ -1,0 +1,132 @@
+//! Fuzz targets for the parsers of requests. Whole requests, as bytes on the wire, are in `server/tests/fuzz`.
+
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use tributary_engine::limits::{IDEMPOTENCY_KEY_BYTES, PAGE_MAX};
+use tributary_engine::model::PostId;
+use tributary_engine::testkit::fuzz;
+
+use super::{address, idempotency, request};
+use crate::config::Network;
+
+macro_rules! kept {
+    ($name:literal) => {
+        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/", $name)
+    };
+}
+
+fn seeds(texts: &[&str]) -> Vec<Vec<u8>> {
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
+fn parts(uri: http::Uri) -> Parts {
+    http::Request::get(uri).body(()).expect("a method and a URI are a request").into_parts().0
+}
+
+#[test]
+fn a_query_gives_a_page_within_its_limits_or_is_refused() {
+    let queries = ["limit=20&cursor=AbC-_1", "limit=100", "cursor=a%2Bb+c%C3%A4", "%6cimit=1", "since=x&x=%ff&=&&"];
+    fuzz(kept!("query"), seeds(&queries), |input| {
+        let mut uri = b"/v1/feed?".to_vec();
+        uri.extend_from_slice(input);
+        let Ok(uri) = http::Uri::try_from(uri) else { return false };
+        let parts = parts(uri);
+        for name in ["cursor", "handle"] {
+            if let Ok(Some(value)) = request::parameter(&parts, name) {
+                assert!(value.len() <= input.len(), "decoding never makes longer");
+            }
+        }
+        let Ok(page) = request::page(&parts) else { return false };
+        assert!((1..=PAGE_MAX).contains(&page.limit), "{page:?}");
+        true
+    });
+}
+
+#[test]
+fn what_is_percent_encoded_comes_out_as_it_went_in() {
+    fuzz(kept!("percent"), seeds(&["a b", "ä%2B+", "&=%\0"]), |input| {
+        let Ok(text) = std::str::from_utf8(input) else { return false };
+        let encoded: String = text.bytes().take(1_000).map(|byte| format!("%{byte:02x}")).collect();
+        let Ok(uri) = format!("/x?%63ursor={encoded}").parse() else { return false };
+        let parts = parts(uri);
+        let value = request::parameter(&parts, "cursor").ok().flatten();
+        // A text that was cut in the middle of a character is none.
+        assert!(value.as_deref().is_none_or(|value| value == &text[..text.len().min(1_000)]), "{text:?}: {value:?}");
+        value.is_some()
+    });
+}
+
+#[test]
+fn an_id_is_its_digits_and_fits_63_bits() {
+    fuzz(kept!("id"), seeds(&["1", "9223372036854775807", "007", "-1", "18446744073709551616"]), |input| {
+        let Ok(text) = std::str::from_utf8(input) else { return false };
+        let Ok(id) = request::id::<PostId>(text) else { return false };
+        assert!(id.0 > 0 && i64::try_from(id.0).is_ok());
+        assert_eq!(id.to_string(), text.trim_start_matches('0'));
+        true
+    });
+}
+
+#[test]
+fn an_idempotency_key_is_taken_as_it_is_or_refused() {
+    fuzz(kept!("idempotency_key"), seeds(&["k", "a-b_c.~!", &"x".repeat(255), &"x".repeat(256)]), |input| {
+        let Ok(value) = HeaderValue::from_bytes(input) else { return false };
+        let mut parts = parts(http::Uri::from_static("/v1/posts"));
+        parts.headers.insert(HeaderName::from_static("idempotency-key"), value);
+        let Ok(key) = idempotency::client_key(&parts, input) else { return false };
+        let key = key.expect("there is a header").key;
+        assert!((1..=IDEMPOTENCY_KEY_BYTES).contains(&key.len()) && key.as_bytes() == input, "{key:?}");
+        true
+    });
+}
+
+#[test]
+fn the_address_behind_proxies_is_one_that_was_named() {
+    let trusted: Vec<Network> =
+        ["10.0.0.0/8", "fd00::/8"].iter().map(|text| text.parse().expect("a network")).collect();
+    let peer = "10.1.1.1".parse().expect("an address");
+    let chains =
+        ["1.2.3.4, 10.2.2.2", "2001:db8::1", "::ffff:9.9.9.9,10.0.0.1", "nonsense, 1.2.3.4", "[::1]:80, unknown"];
+    fuzz(kept!("forwarded"), seeds(&chains), |input| {
+        let Ok(value) = HeaderValue::from_bytes(input) else { return false };
+        let mut headers = HeaderMap::new();
+        headers.append("x-forwarded-for", HeaderValue::from_static("5.5.5.5"));
+        headers.append("x-forwarded-for", value);
+        let caller = address::caller(peer, &headers, &trusted);
+        let text = String::from_utf8_lossy(input).to_lowercase();
+        let named = match caller {
+            std::net::IpAddr::V4(v4) => {
+                text.contains(&v4.to_string()) || v4.to_string() == "5.5.5.5" || text.contains("::")
+            }
+            std::net::IpAddr::V6(v6) => text.contains(':') && v6.to_bits() as u64 == 0,
+        };
+        assert!(caller == peer || named, "{caller} of {text:?}");
+        caller != peer
+    });
+}
+
+#[test]
+fn a_body_is_json_of_its_very_shape_or_refused_in_few_words() {
+    #[derive(serde::Deserialize, serde::Serialize, PartialEq, Debug)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        text: String,
+        count: Option<i64>,
+    }
+    let bodies = [r#"{"text":"a"}"#, r#"{"text":"\ud83d\ude00\u0000","count":-7}"#, r#"{"count":null,"text":"ä"}"#];
+    let mut parts = parts(http::Uri::from_static("/v1/posts"));
+    parts.headers.insert("content-type", HeaderValue::from_static("application/json"));
+    fuzz(kept!("json"), seeds(&bodies), |input| match request::json::<Body>(&parts, input) {
+        Ok(body) => {
+            let again = serde_json::to_vec(&body).expect("JSON");
+            assert_eq!(serde_json::from_slice::<Body>(&again).expect("what we write we read"), body);
+            true
+        }
+        Err(fault) => {
+            let answer = fault.into_answer();
+            assert_eq!(answer.status(), http::StatusCode::BAD_REQUEST);
+            assert!(hyper::body::Body::size_hint(answer.body()).upper().is_some_and(|bytes| bytes < 1_500));
+            false
+        }
+    });
+}
