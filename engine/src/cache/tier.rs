@@ -187,11 +187,15 @@ impl Tier {
             }
             Event::Liked { post, likes, .. } | Event::Unliked { post, likes, .. } => {
                 self.invalidate(&event);
-                self.posts.change(post, |rendered| {
+                let changed = self.posts.change(post, |rendered| {
                     if let Some(rendered) = rendered {
                         rendered.set_likes(likes, position);
                     }
                 });
+                if !changed {
+                    // Some page may still find what the cache has dropped.
+                    self.marks.raise(post);
+                }
                 writer.advance(position);
             }
             _ => {
