@@ -205,13 +205,11 @@ where
         self.0.cache.invalidate_all();
     }
 
-    /// Shows the value to `change`, if it is here; no load begun before is kept.
-    pub fn change(&self, key: K, change: impl FnOnce(&V)) {
+    /// Shows the value to `change`; whether it is here. No load begun before is kept.
+    pub fn change(&self, key: K, change: impl FnOnce(&V)) -> bool {
         let mut room = self.room(key);
         room.remove(&key);
-        if let Some(value) = self.0.cache.get(&key) {
-            change(&value);
-        }
+        self.0.cache.get(&key).inspect(change).is_some()
     }
 
     /// Puts a value here that is known without a load; no load begun before is kept.

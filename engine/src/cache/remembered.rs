@@ -1,8 +1,10 @@
 //! A reader's first page, remembered by where its posts lie. Most of a page is the page that the reader saw before; to
 //! look twenty posts up in moka costs more than everything else that a page needs.
 //!
-//! The cache of posts stays the owner: what it drops cannot be had here. That a post was removed, or that the cache
-//! forgot it because it may have been, is told by [`Marks`], so what was invalidated is not shown (law 5).
+//! The cache of posts stays the owner, and what it drops is sooner or later not found here. What would make a remembered
+//! post untrue before that is told by [`Marks`]: that it was removed, that the cache forgot everything, that its likes
+//! changed when the cache did not have it, that the cache has loaded it anew and changes that one. So what was
+//! invalidated is not shown (law 5).
 
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -208,11 +208,15 @@ impl Tier {
             }
             Event::Liked { post, likes, .. } | Event::Unliked { post, likes, .. } => {
                 self.invalidate(&event);
-                self.posts.change(post, |rendered| {
+                let changed = self.posts.change(post, |rendered| {
                     if let Some(rendered) = rendered {
                         rendered.set_likes(likes, position);
                     }
                 });
+                if !changed {
+                    // Some page may still find what the cache has dropped.
+                    self.marks.raise(post);
+                }
                 self.popular.ranking().set(post, likes, position);
                 writer.advance(position);
             }

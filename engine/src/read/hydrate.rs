@@ -10,11 +10,13 @@ use crate::ports::StoreError;
 impl Reads {
     /// The posts with these ids; none where one was removed. The ids are such that once existed.
     pub(super) async fn hydrate(&self, ids: &[PostId]) -> Result<Vec<Option<Arc<RenderedPost>>>, StoreError> {
-        let (store, ring) = (self.tier.store.clone(), self.tier.ring.clone());
+        let tier = self.tier.clone();
         let load = |missing: Vec<PostId>| async move {
+            // From now on news is told to what is loaded here: what a page remembers of before is not to be found.
+            missing.iter().for_each(|&id| tier.marks.raise(id));
             // Before the counters are read, so that later news of them is not passed over.
-            let position = ring.position();
-            let posts = store.posts(&missing).await?;
+            let position = tier.ring.position();
+            let posts = tier.store.posts(&missing).await?;
             Ok(posts.iter().map(|post| post.as_ref().map(|post| Arc::new(RenderedPost::new(post, position)))).collect())
         };
         self.tier.posts.get_or_load_all(ids, load).await
