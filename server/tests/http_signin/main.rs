@@ -6,6 +6,7 @@
 mod common;
 
 mod browser;
+mod configuration;
 mod fake;
 mod github;
 mod identities;

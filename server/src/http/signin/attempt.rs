@@ -204,7 +204,9 @@ mod tests {
         for link in [None, Some(UserId(7))] {
             let attempt = attempts.begin(&home, link, 1_000).unwrap();
             let headers = sent(&attempts.keep(&home, &attempt));
-            let find = |provider, headers, state: &str, now| attempts.find(provider, headers, state, now).ok();
+            let find = |provider: &Provider, headers: &HeaderMap, state: &str, now| {
+                attempts.find(provider, headers, state, now).ok()
+            };
             assert_eq!(find(&home, &headers, &attempt.state(), 1_599), Some(attempt.clone()));
             assert_eq!(find(&home, &headers, &attempt.state(), 1_600), None, "it has ended");
             assert_eq!(find(&home, &HeaderMap::new(), &attempt.state(), 1_000), None, "another browser");
