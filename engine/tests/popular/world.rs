@@ -183,6 +183,8 @@ impl World {
         self.nodes[node].follower.warm().await.unwrap();
         let caller = Some(self.user()).filter(|_| self.random.bool());
         let limit = [1, 7, 100][self.random.usize(..3)];
+        let ranking = self.nodes[node].reads.tier.popular.ranking().best(POPULAR_POSTS);
+        assert!(ranking.iter().all(|post| self.truth.post(*post).is_some()), "a removed post is ranked");
         let told = self.pages(node, caller, limit).await;
         let liked = |post: &PostId| self.truth.likes(*post) > 0 && self.visible(caller, *post);
         let expected: HashSet<PostId> = self.truth.post_ids().into_iter().filter(liked).collect();
