@@ -33,6 +33,9 @@ pub struct Done {
     pub restarts: u32,
 }
 
+/// Signs the cursors and tokens of every node.
+pub const CURSOR_KEY: [u8; 32] = [7; 32];
+
 pub struct World {
     pub random: fastrand::Rng,
     pub truth: Truth,
@@ -101,7 +104,7 @@ impl World {
         let options = Options {
             roles: Roles { api: true, worker: true },
             cache: CacheBytes { ring, windows: caches, streams: caches, views: caches, posts: caches },
-            cursor_key: [7; 32],
+            cursor_key: CURSOR_KEY,
             clock: manual,
         };
         let nodes = [
