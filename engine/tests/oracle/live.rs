@@ -8,8 +8,9 @@ use futures::FutureExt;
 use tributary_engine::cache::Tier;
 use tributary_engine::model::{Event, Position, PostId, UserId};
 use tributary_engine::read::{Live, News, PageRequest};
+use tributary_engine::timeline::{ListId, Signer};
 
-use super::world::World;
+use super::world::{CURSOR_KEY, World};
 
 /// What was told, to show that a run did something.
 #[derive(Clone, Copy, Default, Debug)]
@@ -35,6 +36,8 @@ struct Client {
     stream: Option<Stream>,
     /// The token that goes on after what it was told.
     token: String,
+    /// The token is of another history.
+    foreign: bool,
     /// What it believes is on the timeline, with the authors.
     timeline: BTreeMap<PostId, UserId>,
     /// Events of the world before the timeline was last known to be right.
@@ -59,6 +62,7 @@ impl Clients {
                 node: clients.random.usize(..2),
                 stream: None,
                 token: String::new(),
+                foreign: false,
                 timeline: BTreeMap::new(),
                 right: 0,
                 loaded: 0,
@@ -85,6 +89,12 @@ impl Clients {
             7 => {
                 client.stream = None;
                 client.node = random.usize(..2);
+                if random.u8(..4) == 0 {
+                    let epoch = world.nodes[client.node].reads.tier.epoch.0 ^ 1;
+                    let numbers = [epoch, client.told.0, u64::MAX >> 1];
+                    client.token = Signer::new(&CURSOR_KEY).seal(ListId::Fresh(client.reader), numbers);
+                    client.foreign = true;
+                }
             }
             8 => client.compare(world, done).await,
             _ => {}
@@ -103,11 +113,11 @@ impl Client {
     /// The whole timeline as its node has it; the token that goes on after it.
     async fn load(&mut self, world: &mut World) -> String {
         world.note_events().await;
-        self.loaded = world.events.len();
         let reads = world.nodes[self.node].reads.clone();
         self.told = reads.tier.ring.position();
-        // The node may not have heard yet whom the reader sees no longer.
-        self.right = world.events.partition_point(|event| event.position <= self.told);
+        // Whom the reader has begun or ceased to see since then, the node may not have heard of yet.
+        self.loaded = world.events.partition_point(|event| event.position <= self.told);
+        self.right = self.loaded;
         self.timeline.clear();
         let (mut cursor, mut fresh) = (None, None);
         loop {
@@ -150,9 +160,12 @@ impl Client {
             let floor = stream.tier.ring.floor_position();
             let events = stream.live.look().await.unwrap();
             due = !events.is_empty() && most > events.len();
-            let mut gap = false;
+            let (mut gap, mut foreign) = (false, false);
             for event in events.iter().take(most) {
                 heard = true;
+                let gap_due = std::mem::take(&mut self.foreign);
+                assert!(!gap_due || matches!(event.news, News::Gap), "another history is a gap");
+                foreign |= gap_due;
                 self.token = stream.live.token_after(event);
                 match &event.news {
                     News::Post(post) => {
@@ -169,7 +182,8 @@ impl Client {
             if gap {
                 done.gaps += 1;
                 world.note_events().await;
-                let reason = self.told < floor || world.events[self.loaded..].iter().any(|e| self.widens(&e.event));
+                let reason =
+                    foreign || self.told < floor || world.events[self.loaded..].iter().any(|e| self.widens(&e.event));
                 assert!(reason, "a gap without a reason for {:?}", self.reader);
                 // What the stream tells goes on from the gap; the page is at least as new.
                 let _fresh = self.load(world).await;

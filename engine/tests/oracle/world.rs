@@ -34,6 +34,9 @@ pub struct Done {
     pub restarts: u32,
 }
 
+/// Signs the cursors and tokens of every node.
+pub const CURSOR_KEY: [u8; 32] = [7; 32];
+
 pub struct World {
     pub random: fastrand::Rng,
     pub truth: Truth,
@@ -102,7 +105,7 @@ impl World {
         let options = Options {
             roles: Roles { api: true, worker: true },
             cache: CacheBytes { ring, windows: caches, streams: caches, views: caches, posts: caches },
-            signer: Signer::new(&[7; 32]),
+            signer: Signer::new(&CURSOR_KEY),
             clock: manual,
         };
         let nodes = [
