@@ -1,7 +1,6 @@
 //! Signing in.
 
 use http::Method;
-use http::header::{LOCATION, SET_COOKIE};
 
 use super::operation::{Described, guest, text};
 use super::shapes::{DevLogin, RefreshToken, Tokens, Ways};
@@ -24,8 +23,8 @@ pub fn operations() -> Vec<Described> {
         provider(guest(Method::GET, "/v1/auth/{provider}/login", "beginSignIn", "Sign in by a provider"))
             .about("For browsers: authorization code flow with PKCE. With a token, the identity becomes another of its user's.")
             .answers_nothing(302, "To the provider.")
-            .with(LOCATION, "The provider's page.")
-            .with(SET_COOKIE, "What the callback needs to know of the attempt, signed.")
+            .with("Location", "The provider's page.")
+            .with("Set-Cookie", "What the callback needs to know of the attempt, signed.")
             .refuses(400, &["duplicate_header"])
             .refuses(401, &["token_missing", "token_invalid", "token_expired"]),
         provider(guest(Method::GET, "/v1/auth/{provider}/callback", "endSignIn", "Where the provider sends one back to"))

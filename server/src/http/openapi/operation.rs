@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use http::{Method, header};
+use http::Method;
+use tributary_engine::limits::{IDEMPOTENCY_KEY_BYTES, PAGE_DEFAULT, PAGE_MAX};
 use utoipa::ToSchema;
 use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
-use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{ContentBuilder, Header, HeaderBuilder, Ref, RefOr, Required, Response, ResponseBuilder, Schema};
 
@@ -109,7 +110,7 @@ impl Described {
         if self.is_command() {
             self = self.refuses(400, &["bad_idempotency_key"]);
             self = self.refuses(409, &["idempotency_key_in_flight"]).refuses(422, &["idempotency_key_reused"]);
-            let key = text().pattern(Some("^[!-~]{1,255}$")).max_length(Some(255));
+            let key = text().pattern(Some("^[!-~]+$")).max_length(Some(IDEMPOTENCY_KEY_BYTES));
             self = self.sends(
                 "Idempotency-Key",
                 "Names the request: for 24 hours, the same key and request of the same user get the stored answer.",
@@ -163,8 +164,8 @@ impl Described {
         let limit = ObjectBuilder::new()
             .schema_type(Type::Integer)
             .minimum(Some(1))
-            .maximum(Some(100))
-            .default(Some(20.into()));
+            .maximum(Some(PAGE_MAX))
+            .default(Some(PAGE_DEFAULT.into()));
         self.query("limit", "Items of the page at the most.", limit, false)
             .query("cursor", "The `next` of the page before: opaque, and good for this list alone.", text(), false)
             .refuses(400, &["bad_limit", "bad_parameter", "bad_cursor"])
@@ -211,22 +212,22 @@ impl Described {
     }
 
     /// A header of the answer described last.
-    pub fn with(mut self, name: header::HeaderName, what: &str) -> Self {
+    pub fn with(mut self, name: &str, what: &str) -> Self {
         let (status, response) = self.answers.pop().expect("an answer is described before its headers");
-        self.answers.push((status, response.header(canonical(&name), told(what))));
+        self.answers.push((status, response.header(name, told(what))));
         self
     }
 
     /// Its answer has a validator: whoever has it already is told so.
     pub fn validated(self, what: &str) -> Self {
         let known = text().examples(["\"3\""]);
-        self.with(header::ETAG, what)
+        self.with("ETag", what)
             .sends("If-None-Match", "The `ETag` of an answer that one has.", known)
             .answers_nothing(304, "It is what one has.")
-            .with(header::ETAG, what)
+            .with("ETag", what)
     }
 
-    /// It refuses with this status, for the reasons that these codes name. No codes: the reasons are told elsewhere.
+    /// It refuses with this status, for the reasons that these codes name.
     pub fn refuses(mut self, status: u16, codes: &[&'static str]) -> Self {
         let known = self.refusals.entry(status).or_default();
         for code in codes {
@@ -284,20 +285,8 @@ pub fn told(what: &str) -> Header {
     HeaderBuilder::new().schema(Some(text())).description(Some(what)).build()
 }
 
-/// `Retry-After`.
+/// A header that tells a number of seconds.
 pub fn seconds(what: &str) -> Header {
-    let schema = ObjectBuilder::new()
-        .schema_type(Type::Integer)
-        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
-        .minimum(Some(0));
+    let schema = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
     HeaderBuilder::new().schema(Some(schema)).description(Some(what)).build()
-}
-
-/// A header's name as documents write it: `Retry-After`.
-fn canonical(name: &header::HeaderName) -> String {
-    let words = name.as_str().split('-').map(|word| match word {
-        "etag" => "ETag".to_owned(),
-        word => word[..1].to_uppercase() + &word[1..],
-    });
-    words.collect::<Vec<_>>().join("-")
 }

@@ -1,7 +1,6 @@
 //! For operators: thresholds, pins, and what a node is at.
 
 use http::Method;
-use http::header::ETAG;
 
 use super::operation::{Described, operator, text};
 use super::shapes::{SourcedFeed, Status, Tuning, TuningPage};
@@ -17,7 +16,7 @@ pub fn operations() -> Vec<Described> {
             .sends("If-Match", "The `ETag` of the thresholds that one saw, or `*`.", text().examples(["\"3\""]))
             .takes::<NewTuning>()
             .answers::<Tuning>(200, "The next version.")
-            .with(ETAG, "Their version, in quotes.")
+            .with("ETag", "Their version, in quotes.")
             .refuses(400, &["bad_if_match"])
             .refuses(412, &["version_mismatch"])
             .refuses(422, &["bad_tuning"])

@@ -1,7 +1,6 @@
 //! Posts and likes.
 
 use http::Method;
-use http::header::LOCATION;
 
 use super::operation::{Described, user};
 use super::shapes::Post;
@@ -13,7 +12,7 @@ pub fn operations() -> Vec<Described> {
         user(Method::POST, "/v1/posts", "publishPost", "Write a post")
             .takes::<NewPost>()
             .answers::<Post>(201, "The post. Whoever follows its author sees it from now on.")
-            .with(LOCATION, "The path of the post.")
+            .with("Location", "The path of the post.")
             .refuses(422, &["text_empty", "text_too_long", "text_invalid"]),
         user(Method::GET, "/v1/posts/{id}", "getPost", "A post")
             .id("A post.")

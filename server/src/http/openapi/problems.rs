@@ -58,11 +58,8 @@ pub fn responses() -> impl Iterator<Item = (&'static str, Response)> {
 /// A refusal with the codes that an operation gives there.
 pub fn reference(status: u16, codes: &[&str]) -> Ref {
     let (_, name, what) = REFUSALS.iter().find(|refusal| refusal.0 == status).expect("every refusal is in the table");
+    let codes: Vec<String> = codes.iter().map(|code| format!("`{code}`")).collect();
     let mut reference = Ref::from_response_name(*name);
-    reference.description = (*what).to_owned();
-    if !codes.is_empty() {
-        let codes: Vec<String> = codes.iter().map(|code| format!("`{code}`")).collect();
-        reference.description = format!("{what} Codes: {}.", codes.join(", "));
-    }
+    reference.description = format!("{what} Codes: {}.", codes.join(", "));
     reference
 }

@@ -1,4 +1,5 @@
 //! The document of the API, and Swagger UI over it: pages that run nothing but their own files, which are compiled in.
+//! Of Swagger UI these are two files of npm's `swagger-ui-dist` 5.35.0, with its licence beside them in `docs/vendor`.
 
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue};
