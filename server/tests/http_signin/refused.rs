@@ -23,7 +23,8 @@ async fn assert_nobody(server: &Server) {
 async fn an_id_token_is_of_its_issuer_for_us_for_this_attempt_and_for_now() {
     let (server, fake) = start().await;
     let claims = json!({"sub": "1", "preferred_username": "ann"});
-    let forged: [(&str, fn(&mut Value)); 10] = [
+    type Forgery = (&'static str, fn(&mut Value));
+    let forged: [Forgery; 10] = [
         ("another nonce", |claims| claims["nonce"] = "other".into()),
         ("no nonce", |claims| drop(claims.as_object_mut().unwrap().remove("nonce"))),
         ("another audience", |claims| claims["aud"] = "other".into()),

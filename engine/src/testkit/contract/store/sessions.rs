@@ -187,8 +187,8 @@ pub(super) async fn a_user_has_a_bounded_number_of_sessions(store: Arc<dyn Store
         let mut new = begin_until(store, ann, false, Millis(LATER.0 - 100)).await;
         assert!(lives(store, &mut new).await);
     }
-    for n in 1..=3 {
-        assert!(!lives(store, &mut held[n]).await, "{n} was refreshed longest ago");
+    for oldest in &mut held[1..=3] {
+        assert!(!lives(store, oldest).await, "it was refreshed longest ago");
     }
     assert!(lives(store, &mut held[0]).await);
     assert_eq!(living(store, &mut held[4..]).await, SESSIONS_PER_USER - 4);
