@@ -13,6 +13,7 @@ use tributary_engine::read::PageRequest;
 use tributary_engine::recent::BYTES_PER_ENTRY;
 use tributary_engine::testkit::Truth;
 use tributary_engine::testkit::faulty::{Faults, FaultyShard};
+use tributary_engine::timeline::Signer;
 use tributary_engine::work::PopularCopy;
 use tributary_engine::{CacheBytes, Options, Parts, Roles};
 
@@ -46,7 +47,7 @@ pub fn options(ring_entries: usize, clock: Clock) -> Options {
         views: 1 << 20,
         posts: 1 << 20,
     };
-    Options { roles: Roles { api: true, worker: true }, cache, cursor_key: [7; 32], clock }
+    Options { roles: Roles { api: true, worker: true }, cache, signer: Signer::new(&[7; 32]), clock }
 }
 
 impl World {
@@ -227,7 +228,7 @@ impl World {
         self.store.number_events(0).await.unwrap();
         let events_to = self.store.last_position().await.unwrap();
         self.store.mark_published(events_to).await.unwrap();
-        let old = Removable { keys_before: Millis(0), events_to };
+        let old = Removable { keys_before: Millis(0), sessions_before: Millis(0), events_to };
         while self.store.remove_old(old, 1_000).await.unwrap() > 0 {}
     }
 
