@@ -10,7 +10,7 @@ use crate::model::{PostId, UserId};
 use crate::timeline::packed::{pack_unordered, unordered_bytes, unpack_unordered};
 use crate::timeline::{ListId, token_chars};
 
-/// Characters of a cursor of popular posts at the most. With likes of the last days it has six for seven bits less.
+/// Characters of a cursor of popular posts at the most. One of 480 posts of three days has 3,702.
 pub const POPULAR_CURSOR_CHARS: usize = token_chars(unordered_bytes(POPULAR_POSTS));
 
 impl Reads {
