@@ -114,7 +114,7 @@ impl OpenId {
             RequestTokenError::Other(why) => provider.unavailable(format!("token endpoint: {why}")),
         })?;
         let token = tokens.id_token().ok_or_else(|| provider.unavailable("there is no ID token"))?;
-        self.verify(provider, metadata.clone(), token, &Nonce::new(attempt.nonce.clone())).await?;
+        self.verify(provider, &metadata, token, &Nonce::new(attempt.nonce.clone())).await?;
         let mut claims = payload(token).ok_or_else(|| provider.unavailable("the ID token's claims are no object"))?;
         if let Some(endpoint) = metadata.userinfo_endpoint().filter(|_| lacks(provider, &claims)) {
             let said = provider.outbound.object(endpoint.url(), tokens.access_token().secret()).await;
@@ -180,14 +180,14 @@ impl OpenId {
     async fn verify(
         &self,
         provider: &Provider,
-        metadata: Arc<CoreProviderMetadata>,
+        metadata: &Arc<CoreProviderMetadata>,
         token: &CoreIdToken,
         nonce: &Nonce,
     ) -> Result<(), Fault> {
-        let mut verified = fits(provider, &metadata, token, nonce);
+        let mut verified = fits(provider, metadata, token, nonce);
         if let Err(ClaimsVerificationError::SignatureVerification(why)) = &verified
             && !matches!(why, SignatureVerificationError::DisallowedAlg(_))
-            && let Some(newer) = self.with_new_keys(provider, &metadata).await?
+            && let Some(newer) = self.with_new_keys(provider, metadata).await?
         {
             verified = fits(provider, &newer, token, nonce);
         }
@@ -241,7 +241,8 @@ fn fits(
     let now = i64::try_from(Clock::System.now().0).ok().and_then(DateTime::<Utc>::from_timestamp_millis);
     let now = now.expect("the clock shows a time that a calendar has");
     let id = ClientId::new(provider.settings.client_id.clone());
-    let issued = move |at: DateTime<Utc>| if at > now + SKEW { Err("it is issued in the future".to_owned()) } else { Ok(()) };
+    let issued =
+        move |at: DateTime<Utc>| if at > now + SKEW { Err("it is issued in the future".to_owned()) } else { Ok(()) };
     let verifier = CoreIdTokenVerifier::new_public_client(id, metadata.issuer().clone(), metadata.jwks().clone())
         .set_allowed_algs(ALGORITHMS)
         .set_time_fn(move || now - SKEW)
