@@ -15,6 +15,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tributary_server::config::TokenKey;
 
 const CONFIG: &str = "[http]
 listen = '127.0.0.1:0'
@@ -116,7 +117,7 @@ async fn a_panic_is_a_500_and_tells_no_secret() {
     let (_stop, stopped) = watch::channel(false);
     let panics = || panic!("a mistake of ours");
     tokio::spawn(async move {
-        tributary_server::http::serve(common::settings(), engine, panics, &TOKEN_KEY, None, listener, stopped).await;
+        tributary_server::http::serve(common::settings(), engine, panics, &[TokenKey::Hs256(TOKEN_KEY)], None, listener, stopped).await;
     });
     let user = client.sign_in("ann").await;
     let mut secrets = Secrets::default();

@@ -9,6 +9,8 @@ use crate::common::{Reply, Server};
 use crate::fake::{Fake, Signature};
 use crate::{sign_in, start, user, with_providers};
 
+type Forgery = fn(&mut Value);
+
 fn now_s() -> u64 {
     SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs()
 }
@@ -23,8 +25,7 @@ async fn assert_nobody(server: &Server) {
 async fn an_id_token_is_of_its_issuer_for_us_for_this_attempt_and_for_now() {
     let (server, fake) = start().await;
     let claims = json!({"sub": "1", "preferred_username": "ann"});
-    type Forgery = (&'static str, fn(&mut Value));
-    let forged: [Forgery; 10] = [
+    let forged: [(&str, Forgery); 10] = [
         ("another nonce", |claims| claims["nonce"] = "other".into()),
         ("no nonce", |claims| drop(claims.as_object_mut().unwrap().remove("nonce"))),
         ("another audience", |claims| claims["aud"] = "other".into()),

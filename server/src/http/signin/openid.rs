@@ -114,7 +114,7 @@ impl OpenId {
             RequestTokenError::Other(why) => provider.unavailable(format!("token endpoint: {why}")),
         })?;
         let token = tokens.id_token().ok_or_else(|| provider.unavailable("there is no ID token"))?;
-        self.verify(provider, metadata.clone(), token, &Nonce::new(attempt.nonce.clone())).await?;
+        self.verify(provider, &metadata, token, &Nonce::new(attempt.nonce.clone())).await?;
         let mut claims = payload(token).ok_or_else(|| provider.unavailable("the ID token's claims are no object"))?;
         if let Some(endpoint) = metadata.userinfo_endpoint().filter(|_| lacks(provider, &claims)) {
             let said = provider.outbound.object(endpoint.url(), tokens.access_token().secret()).await;
@@ -180,14 +180,14 @@ impl OpenId {
     async fn verify(
         &self,
         provider: &Provider,
-        metadata: Arc<CoreProviderMetadata>,
+        metadata: &Arc<CoreProviderMetadata>,
         token: &CoreIdToken,
         nonce: &Nonce,
     ) -> Result<(), Fault> {
-        let mut verified = fits(provider, &metadata, token, nonce);
+        let mut verified = fits(provider, metadata, token, nonce);
         if let Err(ClaimsVerificationError::SignatureVerification(why)) = &verified
             && !matches!(why, SignatureVerificationError::DisallowedAlg(_))
-            && let Some(newer) = self.with_new_keys(provider, &metadata).await?
+            && let Some(newer) = self.with_new_keys(provider, metadata).await?
         {
             verified = fits(provider, &newer, token, nonce);
         }
