@@ -132,7 +132,10 @@ impl Drop for Watch {
 
 fn remove<K: std::hash::Hash + Eq>(lists: &mut FxHashMap<K, Vec<Arc<Notify>>>, key: &K, wake: &Arc<Notify>) {
     if let Some(list) = lists.get_mut(key) {
-        list.retain(|other| !Arc::ptr_eq(other, wake));
+        // Whoever came last is often the first to go.
+        if let Some(place) = list.iter().rposition(|other| Arc::ptr_eq(other, wake)) {
+            list.swap_remove(place);
+        }
         if list.is_empty() {
             lists.remove(key);
         }
