@@ -43,7 +43,7 @@ scenario("everything is done by keyboard alone", async (world) => {
   await eventually(async () => (await focused(page)) === ben.handle, "the person's heading");
   await tabTo(page, `Follow @${ben.handle}`);
   await page.keyboard.press("Enter");
-  await page.getByRole("button", { name: `Unfollow @${ben.handle}` }).waitFor();
+  await page.getByRole("button", { name: `Unfollow @${ben.handle}`, exact: true }).waitFor();
   assert.equal(await focused(page), `Unfollow @${ben.handle}`);
   await tabTo(page, "Home", "Shift+Tab");
   await page.keyboard.press("Enter");
