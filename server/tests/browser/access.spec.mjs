@@ -140,6 +140,8 @@ scenario("on a screen 320 wide nothing is scrolled sideways", async (world) => {
     await page.locator(`body[data-view="${view.startsWith("@") ? "person" : view || "home"}"]`).waitFor();
     if (view.startsWith("@")) await page.locator("#person-head .handle").waitFor();
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 320, `#/${view}`);
+    const cut = await page.evaluate(() => [...document.querySelectorAll(".text")].filter((text) => text.scrollWidth > text.clientWidth).length);
+    assert.equal(cut, 0, `long words are broken, not cut off: #/${view}`);
     assert.equal(await page.locator("main, aside").filter({ visible: true }).count(), 1, `one part at a time: #/${view}`);
   }
 });
