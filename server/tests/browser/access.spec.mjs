@@ -43,7 +43,7 @@ scenario("everything is done by keyboard alone", async (world) => {
   await eventually(async () => (await focused(page)) === ben.handle, "the person's heading");
   await tabTo(page, `Follow @${ben.handle}`);
   await page.keyboard.press("Enter");
-  await page.getByRole("button", { name: `Unfollow @${ben.handle}` }).waitFor();
+  await page.getByRole("button", { name: `Unfollow @${ben.handle}`, exact: true }).waitFor();
   assert.equal(await focused(page), `Unfollow @${ben.handle}`);
   await tabTo(page, "Home", "Shift+Tab");
   await page.keyboard.press("Enter");
@@ -140,6 +140,8 @@ scenario("on a screen 320 wide nothing is scrolled sideways", async (world) => {
     await page.locator(`body[data-view="${view.startsWith("@") ? "person" : view || "home"}"]`).waitFor();
     if (view.startsWith("@")) await page.locator("#person-head .handle").waitFor();
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 320, `#/${view}`);
+    const cut = await page.evaluate(() => [...document.querySelectorAll(".text")].filter((text) => text.scrollWidth > text.clientWidth).length);
+    assert.equal(cut, 0, `long words are broken, not cut off: #/${view}`);
     assert.equal(await page.locator("main, aside").filter({ visible: true }).count(), 1, `one part at a time: #/${view}`);
   }
 });

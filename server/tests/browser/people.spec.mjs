@@ -19,15 +19,15 @@ scenario("one finds somebody, follows them, and has their posts", async (world) 
   assert.equal(page.url(), `${base}/#/@${ben.handle}`);
   await loaded(page, "person");
   assert.deepEqual(await texts(page, "person"), ["from before"]);
-  await page.getByRole("button", { name: `Follow @${ben.handle}` }).click();
-  await page.getByRole("button", { name: `Unfollow @${ben.handle}` }).waitFor();
+  await page.getByRole("button", { name: `Follow @${ben.handle}`, exact: true }).click();
+  await page.getByRole("button", { name: `Unfollow @${ben.handle}`, exact: true }).waitFor();
   await page.locator("#person-head").getByText("1 follower").waitFor();
   await page.getByRole("link", { name: "1 follower" }).click();
   await page.locator("#person-people").getByText(`@${ann}`).waitFor();
   await page.getByRole("link", { name: "Home" }).click();
   await eventually(async () => (await texts(page)).join() === "from before", "the followed posts");
   await page.goBack();
-  await page.getByRole("button", { name: `Unfollow @${ben.handle}` }).click();
+  await page.getByRole("button", { name: `Unfollow @${ben.handle}`, exact: true }).click();
   await page.getByRole("link", { name: "Home" }).click();
   await eventually(async () => (await texts(page)).length === 0, "their leaving");
   await page.getByText("Nothing here yet.").waitFor();
@@ -57,7 +57,7 @@ scenario("a mute hides somebody's posts at once, and can be undone", async (worl
   await ben.post("hidden");
   const page = await world.signedIn(ann);
   await page.locator(".post", { hasText: "hidden" }).getByRole("link", { name: ben.handle }).click();
-  await page.getByRole("button", { name: `Mute @${ben.handle}` }).click();
+  await page.getByRole("button", { name: `Mute @${ben.handle}`, exact: true }).click();
   await page.getByText(`Muted @${ben.handle}`).waitFor();
   await page.goBack();
   assert.deepEqual(await texts(page), ["kept"]);
@@ -74,18 +74,18 @@ scenario("a block parts two people, is listed, and can be ended", async (world) 
   const page = await world.signedIn(ann);
   await page.goto(`/#/@${ben.handle}`);
   await loaded(page, "person");
-  await page.getByRole("button", { name: `Block @${ben.handle}` }).click();
+  await page.getByRole("button", { name: `Block @${ben.handle}`, exact: true }).click();
   await page.getByText("Hidden by your block.").waitFor();
   assert.equal(await page.getByRole("button", { name: /^(Follow|Unfollow) / }).isVisible(), false);
   assert.deepEqual(await texts(page), []);
   await page.goto("/#/hidden");
-  await page.locator("#blocks-list").getByRole("button", { name: `Unblock @${ben.handle}` }).click();
-  await page.locator("#blocks-list").getByRole("button", { name: `Block @${ben.handle}` }).waitFor();
+  await page.locator("#blocks-list").getByRole("button", { name: `Unblock @${ben.handle}`, exact: true }).click();
+  await page.locator("#blocks-list").getByRole("button", { name: `Block @${ben.handle}`, exact: true }).waitFor();
   assert.deepEqual((await me.ask("GET", "/v1/blocks")).items, []);
   await page.locator("#blocks-list").getByRole("link", { name: ben.handle }).click();
   await loaded(page, "person");
   assert.deepEqual(await texts(page, "person"), ["from ben"]);
-  await page.getByRole("button", { name: `Follow @${ben.handle}` }).waitFor();
+  await page.getByRole("button", { name: `Follow @${ben.handle}`, exact: true }).waitFor();
 });
 
 scenario("what people write is text, whatever it looks like", async (world) => {
@@ -149,7 +149,7 @@ scenario("who is new is offered the popular authors, and a like is the same in e
   const ann = handle("ann");
   await page.getByLabel("Handle", { exact: true }).fill(ann);
   await page.locator("#dev-send").click();
-  await page.locator("#suggestions").getByRole("button", { name: `Follow @${author.handle}` }).click();
+  await page.locator("#suggestions").getByRole("button", { name: `Follow @${author.handle}`, exact: true }).click();
   await eventually(async () => (await texts(page)).join() === "liked 2,liked 1", "the followed posts");
   await page.locator("#home-list .like").first().click();
   await page.getByRole("link", { name: "Popular" }).click();

@@ -73,11 +73,11 @@ scenario("tokens are renewed before they expire, and each refresh token is used 
   assert.deepEqual(server.spent, []);
   // Tabs that are opened have no access token; all of them ask at once.
   const tabs = await Promise.all([1, 2, 3, 4].map(() => context.newPage()));
-  seconds = 1;
+  seconds = 4;
   await Promise.all(tabs.map((tab) => tab.goto("/")));
   await Promise.all(tabs.map((tab) => loaded(tab, "home")));
   assert.ok(server.spent.length >= 4, `${server.spent}`);
-  // From now on every token is about to expire when it comes, so what goes on in the tabs renews it again and again.
+  // From now on tokens are short-lived, so what goes on in the tabs renews it again and again.
   await eventually(() => server.spent.length >= 8, "a renewal");
   assert.equal(server.reused, 0);
   assert.equal(new Set(server.spent).size, server.spent.length);

@@ -86,12 +86,12 @@ function paintAccount(user) {
 async function leave() {
   await session.signOut();
   location.hash = "#/";
-  await enter(null);
-  sections["sign-in"].querySelector("h2").focus();
+  await enter(null, true);
 }
 
-/** Opens the page for this User, or for a guest. */
-async function enter(user) {
+/** Opens the page for this User, or for a guest. `moved`: it was asked for, so the keyboard goes there. */
+async function enter(user, moved) {
+  for (const section of Object.values(sections)) delete section.dataset.place;
   document.body.classList.toggle("signed-in", user !== null);
   paintAccount(user);
   for (const part of [home, popular, relations]) part.close();
@@ -100,17 +100,12 @@ async function enter(user) {
   people.suggest([]);
   await operator.open();
   if (user === null) {
-    await Promise.all([show(false), signingIn.offer(), popular.open()]);
+    await Promise.all([show(moved), signingIn.offer(), popular.open()]);
     return;
   }
   const known = relations.open(user).catch((problem) => toast(problem.message));
   // Whom one follows is known before anybody is suggested.
-  await Promise.all([show(false), home.open(), people.showMe(), known.then(popular.open)]);
-}
-
-async function signedIn(user) {
-  await enter(user);
-  sections[sectionOf(address().view)].querySelector("h2").focus({ preventScroll: true });
+  await Promise.all([show(moved), home.open(), people.showMe(), known.then(popular.open)]);
 }
 
 async function begin() {
@@ -136,7 +131,7 @@ function startConnection() {
 
 history.scrollRestoration = "manual";
 for (const part of [session, home, people, operator, compose, keys]) part.start();
-signingIn.start(signedIn);
+signingIn.start((user) => enter(user, true));
 startConnection();
 session.events.addEventListener("end", () => {
   toast("Your session has ended. Sign in again.");

@@ -85,6 +85,7 @@ export function endless({ list, end, load, show, empty, over }) {
       generation += 1;
       observer.disconnect();
       list.replaceChildren();
+      list.removeAttribute("aria-busy");
       end.replaceChildren();
     },
     /** Says the end again, after items were taken away. */
