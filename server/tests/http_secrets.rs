@@ -117,7 +117,16 @@ async fn a_panic_is_a_500_and_tells_no_secret() {
     let (_stop, stopped) = watch::channel(false);
     let panics = || panic!("a mistake of ours");
     tokio::spawn(async move {
-        tributary_server::http::serve(common::settings(), engine, panics, &[TokenKey::Hs256(TOKEN_KEY)], None, listener, stopped).await;
+        tributary_server::http::serve(
+            common::settings(),
+            engine,
+            panics,
+            &[TokenKey::Hs256(TOKEN_KEY)],
+            None,
+            listener,
+            stopped,
+        )
+        .await;
     });
     let user = client.sign_in("ann").await;
     let mut secrets = Secrets::default();
