@@ -24,6 +24,8 @@ const LIVE_SHARE: usize = 4;
 
 /// Worlds that found a mistake.
 const FAILED_ONCE: &[u64] = &[
+    // A remembered page found a post that the cache had dropped, and so did not hear of its likes.
+    64_684_877_125_993,
     // A clock that stepped back made an own post older than the ring, which was taken for logged.
     220_972_889_696_568,
     // A node that lagged behind what was kept of the log skipped its own posts, and told them as new for ever.

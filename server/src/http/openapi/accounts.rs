@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use super::operation::{Described, guest, text};
+use super::operation::{Described, guest, text, visitor};
 use super::shapes::{DevLogin, RefreshToken, Tokens, Ways};
 
 /// Each of them.
@@ -20,13 +20,11 @@ pub fn operations() -> Vec<Described> {
             .refuses(422, &["bad_handle"]),
         guest(Method::GET, "/v1/auth/providers", "listProviders", "The ways to sign in here")
             .answers::<Ways>(200, "The ways to sign in."),
-        provider(guest(Method::GET, "/v1/auth/{provider}/login", "beginSignIn", "Sign in by a provider"))
+        provider(visitor(Method::GET, "/v1/auth/{provider}/login", "beginSignIn", "Sign in by a provider"))
             .about("For browsers: authorization code flow with PKCE. With a token, the identity becomes another of its user's.")
             .answers_nothing(302, "To the provider.")
             .with("Location", "The provider's page.")
-            .with("Set-Cookie", "What the callback needs to know of the attempt, signed.")
-            .refuses(400, &["duplicate_header"])
-            .refuses(401, &["token_missing", "token_invalid", "token_expired"]),
+            .with("Set-Cookie", "What the callback needs to know of the attempt, signed."),
         provider(guest(Method::GET, "/v1/auth/{provider}/callback", "endSignIn", "Where the provider sends one back to"))
             .about("Makes the user at first sight.")
             .query("state", "What the sign-in began with.", text(), true)

@@ -182,8 +182,7 @@ pub struct Tokens {
     /// For `Authorization: Bearer`.
     access_token: String,
     /// Good once, for the next pair of tokens.
-    #[schema(required)]
-    refresh_token: Option<String>,
+    refresh_token: String,
     token_type: TokenType,
     /// Seconds that the access token is good for.
     #[schema(minimum = 0, example = 900)]

@@ -2,12 +2,13 @@
 //! Of Swagger UI these are two files of npm's `swagger-ui-dist` 5.35.0, with its licence beside them in `docs/vendor`.
 
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue};
+use http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 
 use crate::http::openapi;
 use crate::http::problem::Fault;
 use crate::http::respond::{self, Answer};
 use crate::http::router::Call;
+use crate::http::settings::Asset;
 
 /// The style sheet has its pictures in it, as `data:`.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -19,30 +20,29 @@ pub async fn document(_call: Call) -> Result<Answer, Fault> {
 }
 
 /// `GET /docs`
-pub async fn page(_call: Call) -> Result<Answer, Fault> {
-    Ok(file("text/html; charset=utf-8", include_bytes!("docs/index.html")))
+pub async fn page(call: Call) -> Result<Answer, Fault> {
+    Ok(file(&call, "text/html; charset=utf-8", include_bytes!("docs/index.html")))
 }
 
 /// `GET /docs/init.js`
-pub async fn init(_call: Call) -> Result<Answer, Fault> {
-    Ok(file(JS, include_bytes!("docs/init.js")))
+pub async fn init(call: Call) -> Result<Answer, Fault> {
+    Ok(file(&call, JS, include_bytes!("docs/init.js")))
 }
 
 /// `GET /docs/swagger-ui.js`
-pub async fn script(_call: Call) -> Result<Answer, Fault> {
-    Ok(file(JS, include_bytes!("docs/vendor/swagger-ui-bundle.js")))
+pub async fn script(call: Call) -> Result<Answer, Fault> {
+    Ok(file(&call, JS, include_bytes!("docs/vendor/swagger-ui-bundle.js")))
 }
 
 /// `GET /docs/swagger-ui.css`
-pub async fn style(_call: Call) -> Result<Answer, Fault> {
-    Ok(file("text/css; charset=utf-8", include_bytes!("docs/vendor/swagger-ui.css")))
+pub async fn style(call: Call) -> Result<Answer, Fault> {
+    Ok(file(&call, "text/css; charset=utf-8", include_bytes!("docs/vendor/swagger-ui.css")))
 }
 
 const JS: &str = "text/javascript; charset=utf-8";
 
-fn file(content_type: &'static str, bytes: &'static [u8]) -> Answer {
-    let mut answer = respond::bytes(StatusCode::OK, content_type, bytes);
+fn file(call: &Call, content_type: &'static str, bytes: &'static [u8]) -> Answer {
+    let mut answer = call.app.pages.answer(&Asset { content_type, bytes }, &call.parts.headers);
     answer.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     answer
 }
