@@ -27,6 +27,7 @@ const FILES: &[(&str, Asset)] = &files! {
     "/events.js"     JS   "events.js";
     "/home.js"       JS   "home.js";
     "/http.js"       JS   "http.js";
+    "/kept.js"       JS   "kept.js";
     "/keys.js"       JS   "keys.js";
     "/live.js"       JS   "live.js";
     "/operator.js"   JS   "operator.js";

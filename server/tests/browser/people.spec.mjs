@@ -76,7 +76,7 @@ scenario("a block parts two people, is listed, and can be ended", async (world) 
   await loaded(page, "person");
   await page.getByRole("button", { name: `Block @${ben.handle}`, exact: true }).click();
   await page.getByText("Hidden by your block.").waitFor();
-  assert.equal(await page.getByRole("button", { name: /^(Follow|Unfollow) / }).isVisible(), false);
+  assert.equal(await page.locator("#person-head").getByRole("button", { name: /^(Follow|Unfollow) / }).isVisible(), false);
   assert.deepEqual(await texts(page), []);
   await page.goto("/#/hidden");
   await page.locator("#blocks-list").getByRole("button", { name: `Unblock @${ben.handle}`, exact: true }).click();

@@ -28,11 +28,8 @@ pub fn operations() -> Vec<Described> {
             ObjectBuilder::new(),
             "The document.",
         ),
-        guest(Method::GET, "/docs", "getDocs", "This document, for reading and trying").answers_as(
-            200,
-            "text/html; charset=utf-8",
-            text(),
-            "A page.",
-        ),
+        guest(Method::GET, "/docs", "getDocs", "This document, for reading and trying")
+            .answers_as(200, "text/html; charset=utf-8", text(), "A page.")
+            .validated("Of the page."),
     ]
 }

@@ -1,12 +1,14 @@
 // Who is signed in, and requests in their name.
 //
 // The access token is in memory, and in sessionStorage only while the page is being loaded again. The refresh token
-// is in localStorage: it is good for one use, and tabs share it. In sessionStorage a tab that is duplicated would have
-// a copy, and the second use would end both sessions.
+// is good for one use, and tabs share it: it is in IndexedDB, which has one state for all of them. What another tab has
+// just written into localStorage may not be there yet, and in sessionStorage a tab that is duplicated would have a copy:
+// either way the second use would end the session. localStorage only says whose session there is, and tells the tabs.
 
 import { Problem, open, send } from "./http.js";
+import { erase, read, write } from "./kept.js";
 
-const REFRESH = "tributary.refresh";
+const SIGNED_IN = "tributary.signed-in"; // { user }
 const ACCESS = "tributary.access";
 /** An access token is renewed so long before it expires, or in the last quarter of a shorter life. */
 const MARGIN_MS = 30_000;
@@ -28,17 +30,19 @@ function stored(storage, key) {
   }
 }
 
-function begin({ access_token: access, refresh_token: refresh, expires_in: seconds, user: owner }) {
+async function begin({ access_token: access, refresh_token: token, expires_in: seconds, user: owner }) {
+  // Where nothing can be kept, the session lasts as long as its access token.
+  await write({ token, user: owner.id }).catch(() => {});
   const lifeMs = seconds * 1000;
   session = { user: owner, access, expires: Date.now() + lifeMs, margin: Math.min(MARGIN_MS, lifeMs / 4) };
-  if (refresh) localStorage.setItem(REFRESH, JSON.stringify({ token: refresh, user: owner.id }));
-  else localStorage.removeItem(REFRESH);
+  localStorage.setItem(SIGNED_IN, JSON.stringify({ user: owner.id }));
   return owner;
 }
 
 function forget() {
   session = null;
-  localStorage.removeItem(REFRESH);
+  localStorage.removeItem(SIGNED_IN);
+  erase().catch(() => {});
 }
 
 function over() {
@@ -52,17 +56,17 @@ function over() {
 const alone = (task) => (navigator.locks ? navigator.locks.request("tributary.session", task) : task());
 
 async function refresh() {
-  const kept = stored(localStorage, REFRESH);
+  const kept = await read().catch(() => undefined);
   if (!kept) throw over();
   if (session && kept.user !== session.user.id) {
     location.reload(); // somebody else has signed in, in another tab
     return new Promise(() => {});
   }
   try {
-    return begin((await send("POST", "/v1/auth/refresh", { body: { refresh_token: kept.token } })).document);
+    return await begin((await send("POST", "/v1/auth/refresh", { body: { refresh_token: kept.token } })).document);
   } catch (problem) {
-    // Spent, revoked, expired, or a server without refresh tokens; anything else may pass.
-    if ([400, 401, 404, 422].includes(problem.status)) throw over();
+    // Spent, revoked or expired; anything else may pass.
+    if ([400, 401, 422].includes(problem.status)) throw over();
     throw problem;
   }
 }
@@ -90,7 +94,7 @@ export async function resume() {
     session = handed;
     return session.user;
   }
-  if (!stored(localStorage, REFRESH)) return null;
+  if (!stored(localStorage, SIGNED_IN)) return null;
   try {
     return await renew();
   } catch (problem) {
@@ -102,7 +106,7 @@ export async function resume() {
 /** Signs out, here and in every tab. */
 export async function signOut() {
   await alone(async () => {
-    const kept = stored(localStorage, REFRESH);
+    const kept = await read().catch(() => undefined);
     forget();
     if (kept) await send("POST", "/v1/auth/logout", { body: { refresh_token: kept.token } }).catch(() => {});
   });
@@ -111,7 +115,7 @@ export async function signOut() {
 /** Calls with an access token that is good; one that is refused is renewed once, however many calls notice. */
 async function authorized(call) {
   if (!session) throw over();
-  if (session.expires - session.margin < Date.now() && stored(localStorage, REFRESH)) await renew();
+  if (session.expires - session.margin < Date.now() ) await renew();
   const used = session.access;
   try {
     return await call(used);
@@ -147,9 +151,9 @@ export function start() {
   addEventListener("pagehide", () => session && sessionStorage.setItem(ACCESS, JSON.stringify(session)));
   addEventListener("pageshow", (event) => event.persisted && sessionStorage.removeItem(ACCESS));
   addEventListener("storage", (event) => {
-    if (event.key !== REFRESH || !session) return;
-    const kept = stored(localStorage, REFRESH);
-    if (!kept) over();
-    else if (kept.user !== session.user.id) location.reload();
+    if (event.key !== SIGNED_IN || !session) return;
+    const now = stored(localStorage, SIGNED_IN);
+    if (!now) over();
+    else if (now.user !== session.user.id) location.reload();
   });
 }
