@@ -82,7 +82,7 @@ async fn several_identities_are_one_user_once_they_are_linked() {
 
     // Whoever sends a token means to be somebody: a bad one does not begin a sign-in of nobody.
     for (sent, code) in [("Bearer x.y.z", "token_invalid"), ("Basic YTpi", "token_missing")] {
-        let login = server.client().get("/v1/auth/work/login").header("authorization", sent);
+        let login = server.client().get("/v1/auth/home/login").header("authorization", sent);
         login.await.problem(401, code);
     }
 }
