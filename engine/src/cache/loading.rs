@@ -13,6 +13,7 @@ use moka::sync::Cache;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use tokio::sync::watch;
 
+use super::{Marks, Remembered};
 use crate::limits::LOAD_TIMEOUT;
 use crate::ports::StoreError;
 
@@ -31,6 +32,7 @@ type Room<K, V> = FxHashMap<K, Flight<K, V>>;
 struct Shared<K, V> {
     cache: Cache<K, V, FxBuildHasher>,
     rooms: [Mutex<Room<K, V>>; ROOMS],
+    marks: Marks<K>,
     flights: AtomicU64,
     hits: AtomicU64,
     misses: AtomicU64,
@@ -60,6 +62,7 @@ where
         Self(Arc::new(Shared {
             cache: cache.build_with_hasher(FxBuildHasher),
             rooms: std::array::from_fn(|_| Mutex::default()),
+            marks: Marks::default(),
             flights: AtomicU64::new(0),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
@@ -91,6 +94,11 @@ where
     /// The value, if it is here, without counting as a look-up.
     pub fn peek(&self, key: K) -> Option<V> {
         self.0.cache.get(&key)
+    }
+
+    /// The marks of the keys, for those who remember values.
+    pub fn marks(&self) -> &Marks<K> {
+        &self.0.marks
     }
 
     /// The value, loaded by `load` where it is not here. The load runs on its own: a request that goes away does not
@@ -146,6 +154,8 @@ where
                 waits.push(flight.landed.clone());
             } else {
                 room.insert(key, Flight { landed: mine.clone(), number });
+                // From now on changes are made to what is loaded here, not to what is remembered of before.
+                self.0.marks.raise(key);
                 waits.push(mine.clone());
                 own.push(key);
             }
@@ -195,6 +205,7 @@ where
         let mut room = self.room(key);
         room.remove(&key);
         self.0.cache.invalidate(&key);
+        self.0.marks.raise(key);
     }
 
     /// Forgets everything, and sees to it that no load begun before is kept.
@@ -203,13 +214,17 @@ where
         let mut rooms = self.0.rooms.each_ref().map(|room| room.lock().unwrap_or_else(PoisonError::into_inner));
         rooms.iter_mut().for_each(|room| room.clear());
         self.0.cache.invalidate_all();
+        self.0.marks.raise_all();
     }
 
-    /// Shows the value to `change`; whether it is here. No load begun before is kept.
-    pub fn change(&self, key: K, change: impl FnOnce(&V)) -> bool {
+    /// Shows the value to `change`, where it is here. No load begun before is kept.
+    pub fn change(&self, key: K, change: impl FnOnce(&V)) {
         let mut room = self.room(key);
         room.remove(&key);
-        self.0.cache.get(&key).inspect(change).is_some()
+        if self.0.cache.get(&key).inspect(change).is_none() {
+            // Somebody may still remember what was dropped here.
+            self.0.marks.raise(key);
+        }
     }
 
     /// Puts a value here that is known without a load; no load begun before is kept.
@@ -217,6 +232,7 @@ where
         let mut room = self.room(key);
         room.remove(&key);
         self.0.cache.insert(key, value);
+        self.0.marks.raise(key);
     }
 
     /// Its label, how many values it has, their weight in bytes, and hits by look-ups.
@@ -231,6 +247,37 @@ where
     fn room(&self, key: K) -> MutexGuard<'_, Room<K, V>> {
         let number = FxBuildHasher.hash_one(key) as usize % ROOMS;
         self.0.rooms[number].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K, T> LoadingCache<K, Arc<T>>
+where
+    K: Hash + Eq + Copy + Send + Sync + 'static,
+    T: Send + Sync + 'static,
+{
+    /// The value where `remembered` knows it to lie; else as [`get_or_load`](Self::get_or_load), and remembered.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn get_remembered_or_load<F>(
+        &self,
+        key: K,
+        remembered: Option<&Remembered<T>>,
+        load: impl FnOnce() -> F,
+    ) -> Result<Arc<T>, StoreError>
+    where
+        F: Future<Output = Result<Arc<T>, StoreError>> + Send + 'static,
+    {
+        let Some(remembered) = remembered else { return self.get_or_load(key, load).await };
+        // Before the look-up, so that what happens meanwhile is not passed over.
+        let mark = self.0.marks.of(key);
+        if let Some(value) = remembered.recall(mark) {
+            self.count(1, 0);
+            return Ok(value);
+        }
+        let value = self.get_or_load(key, load).await?;
+        remembered.remember(mark, &value);
+        Ok(value)
     }
 }
 
@@ -299,17 +346,18 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn what_was_invalidated_is_never_told_again_however_often_it_is_asked_for() {
-        let cache: LoadingCache<u64, u64> = LoadingCache::new("test", 1 << 20, |_| 8);
+        let cache: LoadingCache<u64, Arc<u64>> = LoadingCache::new("test", 1 << 20, |_| 8);
         let (truth, told) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let readers: Vec<_> = (0..3)
             .map(|_| {
                 let (cache, truth, told) = (cache.clone(), truth.clone(), told.clone());
                 tokio::spawn(async move {
+                    let remembered = Remembered::default();
                     loop {
                         let least = told.load(Ordering::SeqCst);
                         let truth = truth.clone();
-                        let got =
-                            cache.get_or_load(7, || async move { Ok(truth.load(Ordering::SeqCst)) }).await.unwrap();
+                        let load = || async move { Ok(Arc::new(truth.load(Ordering::SeqCst))) };
+                        let got = *cache.get_remembered_or_load(7, Some(&remembered), load).await.unwrap();
                         assert!(got >= least, "{got} was told after {least}");
                         if least == u64::from(u32::MAX) {
                             return;
@@ -323,7 +371,7 @@ mod tests {
             truth.store(n, Ordering::SeqCst);
             match n % 4 {
                 0 => cache.invalidate_all(),
-                1 => cache.insert(7, n),
+                1 => cache.insert(7, Arc::new(n)),
                 _ => cache.invalidate(7),
             }
             told.store(n, Ordering::SeqCst);

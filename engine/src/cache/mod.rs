@@ -4,6 +4,7 @@
 //! event, and a node that has just acknowledged a command takes it for its caller, before the event comes back.
 
 mod loading;
+mod marks;
 mod own;
 mod popular;
 mod pulls;
@@ -17,10 +18,11 @@ mod view;
 mod watchers;
 
 pub use loading::LoadingCache;
+pub use marks::Marks;
 pub use own::Unlogged;
 pub use popular::Popular;
 pub use pulls::PullAuthors;
-pub use remembered::{Marked, Marks, RememberedPage};
+pub use remembered::{Marked, Remembered, RememberedPage};
 pub use removals::{Removals, Removed};
 pub use rendered::RenderedPost;
 pub use source::Source;

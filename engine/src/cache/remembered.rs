@@ -1,59 +1,54 @@
-//! A reader's first page, remembered by where its posts lie. Most of a page is the page that the reader saw before; to
-//! look twenty posts up in moka costs more than everything else that a page needs.
+//! What a reader's slot remembers of other caches: where its view, its likes and the posts of its first page lie. Most of
+//! a page is the page that the reader saw before; to look twenty posts up in moka costs more than everything else that a
+//! page needs.
 //!
-//! The cache of posts stays the owner, and what it drops is sooner or later not found here. What would make a remembered
-//! post untrue before that is told by [`Marks`]: that it was removed, that the cache forgot everything, that its likes
-//! changed when the cache did not have it, that the cache has loaded it anew and changes that one. So what was
-//! invalidated is not shown (law 5).
+//! The caches stay the owners, and what they drop is sooner or later not found here. What would make a remembered value
+//! untrue before that is told by the cache's [`Marks`]: that it was invalidated or replaced, that it changed when the
+//! cache did not have it, that the cache has loaded it anew and changes that one. So what was invalidated is not shown
+//! (law 5).
 
-use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use rustc_hash::FxBuildHasher;
-
-use super::RenderedPost;
+use super::{Marks, RenderedPost, View};
 use crate::model::PostId;
 
 /// Posts that are remembered of a page: one more than most clients ask for.
 const POSTS: usize = 24;
-/// One in so many pages asks the cache nevertheless, which so learns what is still read.
-const ASKED_ONE_IN: u32 = 16;
-/// A power of two.
-const MARKS: usize = 1 << 16;
+/// One in so many times the cache is asked nevertheless, which so learns what is still read.
+const ASKED_ONE_IN: u32 = 32;
 
-/// How often something about a post made what was known of it untrue. Posts may share a mark: then one is looked up
-/// for nothing.
-pub struct Marks(Box<[AtomicU32]>);
+/// Whether the cache is asked this time, whatever is remembered.
+fn asks() -> bool {
+    fastrand::u32(..ASKED_ONE_IN) == 0
+}
 
-impl Default for Marks {
+/// Where the value of one key lies, and the key's mark from before it was looked up.
+pub struct Remembered<T>(Mutex<(u32, Weak<T>)>);
+
+impl<T> Default for Remembered<T> {
     fn default() -> Self {
-        Self((0..MARKS).map(|_| AtomicU32::new(0)).collect())
+        Self(Mutex::new((0, Weak::new())))
     }
 }
 
-impl Marks {
-    fn slot(&self, post: PostId) -> &AtomicU32 {
-        &self.0[FxBuildHasher.hash_one(post) as usize % MARKS]
+impl<T> Remembered<T> {
+    /// The value, if it is remembered, and its key's mark is still `mark`.
+    pub fn recall(&self, mark: u32) -> Option<Arc<T>> {
+        let held = self.held();
+        (held.0 == mark && !asks()).then(|| held.1.upgrade()).flatten()
     }
 
-    /// The mark of a post. What is read of the post afterwards is true as long as it stays.
-    pub fn of(&self, post: PostId) -> u32 {
-        self.slot(post).load(Ordering::SeqCst)
+    /// Remembers a value that was looked up after its key had this mark.
+    pub fn remember(&self, mark: u32, value: &Arc<T>) {
+        *self.held() = (mark, Arc::downgrade(value));
     }
 
-    /// What was known of the post is untrue. Whoever asks the cache must be told so already.
-    pub fn raise(&self, post: PostId) {
-        self.slot(post).fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// Nothing that was known of any post is to be relied on.
-    pub fn raise_all(&self) {
-        self.0.iter().for_each(|mark| _ = mark.fetch_add(1, Ordering::SeqCst));
+    fn held(&self) -> MutexGuard<'_, (u32, Weak<T>)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A post, if there is one, and its mark from before it was looked up.
+/// A post, if there is one to be shown, and its mark from before it was looked up.
 #[derive(Clone, Debug)]
 pub struct Marked {
     /// The mark.
@@ -68,54 +63,80 @@ struct Held {
     post: Weak<RenderedPost>,
 }
 
-/// Where the posts of a page lie.
-#[derive(Default)]
-pub struct RememberedPage(Mutex<Arc<[Held]>>);
+/// Where the posts of a page lie, and the view that shows them.
+struct Page {
+    /// While this is held no other view has its address.
+    view: Weak<View>,
+    posts: Arc<[Held]>,
+}
+
+/// The first page that a reader was last given.
+pub struct RememberedPage(Mutex<Page>);
+
+impl Default for RememberedPage {
+    fn default() -> Self {
+        Self(Mutex::new(Page { view: Weak::new(), posts: Arc::new([]) }))
+    }
+}
 
 impl RememberedPage {
     /// Bytes that it takes in memory when it is full.
     pub const BYTES: usize = POSTS * size_of::<Held>() + 64;
 
-    /// The posts with these ids, newest first, as far as they are remembered and nothing was said of them since. Each
-    /// with its mark, read before the post, so that what happens to the post meanwhile is not passed over.
-    pub fn recall(&self, ids: &[PostId], marks: &Marks) -> Vec<Marked> {
-        let page = self.page().clone();
-        let ask = fastrand::u32(..ASKED_ONE_IN) == 0;
-        let mut held = page.iter().peekable();
+    /// The posts with these ids, newest first, that are remembered, shown by this very view, and of which nothing was
+    /// said since. Each with its mark, read before the post, so that what happens to the post meanwhile is not passed
+    /// over.
+    pub fn recall(&self, view: &Arc<View>, ids: &[PostId], marks: &Marks<PostId>) -> Vec<Marked> {
+        let posts = {
+            let page = self.page();
+            let known = std::ptr::eq(page.view.as_ptr(), Arc::as_ptr(view)) && !asks();
+            if known { page.posts.clone() } else { Arc::new([]) }
+        };
+        let mut held = posts.iter().peekable();
         let mut recalled = Vec::with_capacity(ids.len());
         for &id in ids {
             let mark = marks.of(id);
             while held.next_if(|held| held.id > id).is_some() {}
-            let found = held.next_if(|held| held.id == id).filter(|held| held.mark == mark && !ask);
+            let found = held.next_if(|held| held.id == id).filter(|held| held.mark == mark);
             recalled.push(Marked { mark, post: found.and_then(|held| held.post.upgrade()) });
         }
         recalled
     }
 
-    /// Remembers a page, newest post first.
-    pub fn remember(&self, page: &[Marked]) {
+    /// Remembers a page of posts that `view` shows, newest first.
+    pub fn remember(&self, view: &Arc<View>, page: &[Marked]) {
         let held = |Marked { mark, post }: &Marked| {
             post.as_ref().map(|post| Held { id: post.id(), mark: *mark, post: Arc::downgrade(post) })
         };
-        let page = page.iter().filter_map(held).take(POSTS).collect();
-        *self.page() = page;
+        let posts = page.iter().filter_map(held).take(POSTS).collect();
+        *self.page() = Page { view: Arc::downgrade(view), posts };
     }
 
-    fn page(&self) -> MutexGuard<'_, Arc<[Held]>> {
+    fn page(&self) -> MutexGuard<'_, Page> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl std::fmt::Debug for RememberedPage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.page().iter().map(|held| held.id)).finish()
+        f.debug_list().entries(self.page().posts.iter().map(|held| held.id)).finish()
+    }
+}
+
+impl<T> std::fmt::Debug for Remembered<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Remembered").field(&self.held().0).finish()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Millis, Position, Post, UserCard, UserId};
+    use crate::model::{FollowView, Millis, Position, Post, UserCard, UserId};
+
+    fn view() -> Arc<View> {
+        Arc::new(View::new(UserId(1), FollowView::default()))
+    }
 
     fn post(n: u16) -> Arc<RenderedPost> {
         let at = Millis(1_763_000_000_000);
@@ -124,14 +145,14 @@ mod tests {
         Arc::new(RenderedPost::new(&post, Position::ZERO))
     }
 
-    fn marked(posts: &[Arc<RenderedPost>], marks: &Marks) -> Vec<Marked> {
+    fn marked(posts: &[Arc<RenderedPost>], marks: &Marks<PostId>) -> Vec<Marked> {
         posts.iter().map(|post| Marked { mark: marks.of(post.id()), post: Some(post.clone()) }).collect()
     }
 
     /// Which of `ids` are found by one who does not happen to ask the cache.
-    fn found(page: &RememberedPage, ids: &[PostId], marks: &Marks) -> Vec<bool> {
+    fn found(page: &RememberedPage, view: &Arc<View>, ids: &[PostId], marks: &Marks<PostId>) -> Vec<bool> {
         let tries = (0..1_000).map(|_| {
-            let recalled = page.recall(ids, marks);
+            let recalled = page.recall(view, ids, marks);
             assert!(
                 recalled.iter().zip(ids).all(|(found, id)| found.post.as_ref().is_none_or(|post| post.id() == *id))
             );
@@ -142,26 +163,43 @@ mod tests {
 
     #[test]
     fn what_was_on_the_page_is_found_until_it_is_marked_or_dropped() {
-        let (marks, page) = (Marks::default(), RememberedPage::default());
+        let (marks, page, view) = (Marks::default(), RememberedPage::default(), view());
         let mut posts: Vec<_> = (0..6).rev().map(post).collect();
         let ids: Vec<PostId> = posts.iter().map(|post| post.id()).collect();
-        assert_eq!(found(&page, &ids, &marks), [false; 6]);
-        page.remember(&marked(&posts[1..5], &marks));
-        assert_eq!(found(&page, &ids, &marks), [false, true, true, true, true, false]);
+        assert_eq!(found(&page, &view, &ids, &marks), [false; 6]);
+        page.remember(&view, &marked(&posts[1..5], &marks));
+        assert_eq!(found(&page, &view, &ids, &marks), [false, true, true, true, true, false]);
+        assert_eq!(found(&page, &self::view(), &ids, &marks), [false; 6], "another view may show others");
         marks.raise(ids[2]);
         posts.remove(3);
-        assert_eq!(found(&page, &ids, &marks), [false, true, false, false, true, false]);
+        assert_eq!(found(&page, &view, &ids, &marks), [false, true, false, false, true, false]);
         marks.raise_all();
-        assert_eq!(found(&page, &ids, &marks), [false; 6]);
+        assert_eq!(found(&page, &view, &ids, &marks), [false; 6]);
     }
 
     #[test]
     fn a_page_is_bounded_and_the_cache_is_asked_now_and_then() {
-        let (marks, page) = (Marks::default(), RememberedPage::default());
+        let (marks, page, view) = (Marks::default(), RememberedPage::default(), view());
         let posts: Vec<_> = (0..100).rev().map(post).collect();
         let ids: Vec<PostId> = posts.iter().map(|post| post.id()).collect();
-        page.remember(&marked(&posts, &marks));
-        assert_eq!(found(&page, &ids, &marks).iter().filter(|found| **found).count(), POSTS);
-        assert!((0..1_000).any(|_| page.recall(&ids, &marks).iter().all(|found| found.post.is_none())));
+        page.remember(&view, &marked(&posts, &marks));
+        assert_eq!(found(&page, &view, &ids, &marks).iter().filter(|found| **found).count(), POSTS);
+        assert!((0..1_000).any(|_| page.recall(&view, &ids, &marks).iter().all(|found| found.post.is_none())));
+    }
+
+    #[test]
+    fn a_value_is_found_until_its_mark_changes_or_its_owner_drops_it() {
+        let (marks, remembered) = (Marks::default(), Remembered::default());
+        let recalled = |remembered: &Remembered<u8>| (0..1_000).any(|_| remembered.recall(marks.of(7)).is_some());
+        assert!(!recalled(&remembered));
+        let value = Arc::new(1);
+        remembered.remember(marks.of(7), &value);
+        assert!(recalled(&remembered));
+        assert!((0..1_000).any(|_| remembered.recall(marks.of(7)).is_none()), "the cache is asked now and then");
+        marks.raise(7);
+        assert!(!recalled(&remembered));
+        remembered.remember(marks.of(7), &value);
+        drop(value);
+        assert!(!recalled(&remembered));
     }
 }

@@ -55,7 +55,8 @@ impl RenderedPost {
     pub fn write_json(&self, out: &mut Vec<u8>) -> u64 {
         let likes = self.likes().0;
         out.extend_from_slice(&self.head);
-        write!(out, "{likes}}}").expect("a Vec takes every write");
+        serde_json::to_writer(&mut *out, &likes).expect("a number is JSON, and a Vec takes every write");
+        out.push(b'}');
         likes
     }
 

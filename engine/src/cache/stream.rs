@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::tier::{Tier, lock};
+use super::tier::{HomeSlot, Tier, lock};
 use super::{RecentLikes, View};
 use crate::limits::{EVENTS_BATCH, RECENT_LIKES, STREAM_ENTRIES};
 use crate::model::{Epoch, Position, PostId, Stamp, UserId};
@@ -24,19 +24,27 @@ impl Tier {
     /// # Errors
     /// When the store does not answer.
     pub async fn view(&self, reader: UserId) -> Result<Arc<View>, StoreError> {
-        let store = self.store.clone();
-        let load = || async move { Ok(Arc::new(View::new(reader, store.view(reader).await?))) };
-        self.views.get_or_load(reader, load).await
+        self.view_beside(reader, None).await
     }
 
-    /// The reader's recent likes.
+    /// The same, where `slot` may remember it.
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn recent_likes(&self, reader: UserId) -> Result<Arc<RecentLikes>, StoreError> {
+    pub async fn view_beside(&self, reader: UserId, slot: Option<&HomeSlot>) -> Result<Arc<View>, StoreError> {
+        let store = self.store.clone();
+        let load = || async move { Ok(Arc::new(View::new(reader, store.view(reader).await?))) };
+        self.views.get_remembered_or_load(reader, slot.map(|slot| &slot.view), load).await
+    }
+
+    /// The reader's recent likes, where `slot` may remember them.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn likes_beside(&self, reader: UserId, slot: Option<&HomeSlot>) -> Result<Arc<RecentLikes>, StoreError> {
         let store = self.store.clone();
         let load = || async move { Ok(Arc::new(RecentLikes::new(store.likes(reader, RECENT_LIKES).await?))) };
-        self.likes.get_or_load(reader, load).await
+        self.likes.get_remembered_or_load(reader, slot.map(|slot| &slot.likes), load).await
     }
 
     /// Learns each author's newest pull post from the store.

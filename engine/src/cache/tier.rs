@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use super::{
-    LoadingCache, Marks, Popular, PullAuthors, RecentLikes, RememberedPage, Removals, RenderedPost, Source, Unlogged,
-    View, Watchers,
+    LoadingCache, Popular, PullAuthors, RecentLikes, Remembered, RememberedPage, Removals, RenderedPost, Source,
+    Unlogged, View, Watchers,
 };
 use crate::limits::BEHIND_WAIT;
 use crate::model::{Channel, Epoch, Event, LoggedEvent, NumberedEvent, Position, PostId, UserId};
@@ -50,7 +50,11 @@ pub struct HomeSlot {
     filled: Mutex<Option<Filled>>,
     /// The position that the reader's checkpoint has, as far as this node knows; none where there is none.
     saved: Mutex<Option<Position>>,
-    /// The first page that the reader was last given.
+    /// Where the reader's view lies.
+    pub view: Remembered<View>,
+    /// Where its recent likes lie.
+    pub likes: Remembered<RecentLikes>,
+    /// The first page that it was last given.
     pub page: RememberedPage,
 }
 
@@ -61,6 +65,8 @@ impl HomeSlot {
             run: Mutex::new(run),
             filled: Mutex::new(filled),
             saved: Mutex::new(saved),
+            view: Remembered::default(),
+            likes: Remembered::default(),
             page: RememberedPage::default(),
         }
     }
@@ -106,8 +112,6 @@ pub struct Tier {
     pub likes: LoadingCache<UserId, Arc<RecentLikes>>,
     /// Rendered posts; none: removed.
     pub posts: LoadingCache<PostId, Option<Arc<RenderedPost>>>,
-    /// Tell remembered pages what was invalidated of the posts.
-    pub marks: Marks,
     /// Authors with posts on pull.
     pub pulls: PullAuthors,
     /// The popular posts.
@@ -141,7 +145,6 @@ impl Tier {
             posts: LoadingCache::new("posts", bytes.posts, |post: &Option<Arc<RenderedPost>>| {
                 post.as_ref().map_or(0, |post| post.weight())
             }),
-            marks: Marks::default(),
             pulls: PullAuthors::default(),
             popular: Popular::default(),
             unlogged: Unlogged::default(),
@@ -182,7 +185,6 @@ impl Tier {
         self.views.invalidate_all();
         self.likes.invalidate_all();
         self.posts.invalidate_all();
-        self.marks.raise_all();
         self.popular.miss();
     }
 
@@ -208,15 +210,11 @@ impl Tier {
             }
             Event::Liked { post, likes, .. } | Event::Unliked { post, likes, .. } => {
                 self.invalidate(&event);
-                let changed = self.posts.change(post, |rendered| {
+                self.posts.change(post, |rendered| {
                     if let Some(rendered) = rendered {
                         rendered.set_likes(likes, position);
                     }
                 });
-                if !changed {
-                    // Some page may still find what the cache has dropped.
-                    self.marks.raise(post);
-                }
                 self.popular.ranking().set(post, likes, position);
                 writer.advance(position);
             }
@@ -232,7 +230,6 @@ impl Tier {
         match *event {
             Event::Removed { post, .. } => {
                 self.posts.insert(post, None);
-                self.marks.raise(post);
                 self.popular.ranking().remove(post);
             }
             Event::Followed { follower: user, .. }

@@ -23,14 +23,19 @@ pub(super) struct Present {
 
 impl Reads {
     /// The reader's window, complete up to the ring's position for the follows of `view`.
-    pub(super) async fn present(&self, reader: UserId, view: &View) -> Result<Present, StoreError> {
+    pub(super) async fn present(
+        &self,
+        reader: UserId,
+        mut slot: Arc<HomeSlot>,
+        view: &View,
+    ) -> Result<Present, StoreError> {
         loop {
-            let slot = self.slot(reader).await?;
             if let Some(present) = self.bring_forward(reader, slot, view).await? {
                 return Ok(present);
             }
             // Behind the ring's floor, or too many late followees: filled again.
             self.tier.windows.invalidate(reader);
+            slot = self.slot(reader).await?;
         }
     }
 

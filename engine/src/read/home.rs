@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use super::forward::Present;
-use super::hydrate::shown;
 use super::{Feed, FeedItem, PageRequest, ReadError, Reads, Source};
-use crate::cache::{Filled, RenderedPost, View};
+use crate::cache::{Filled, HomeSlot, RenderedPost, View};
 use crate::model::{Position, PostId, UserId};
 use crate::ports::StoreError;
 use crate::timeline::ListId;
@@ -23,17 +22,18 @@ impl Reads {
     /// [`ReadError::BadCursor`], or [`ReadError::Unavailable`] where the store is gone and the caches do not have it.
     pub async fn home(&self, reader: UserId, page: &PageRequest) -> Result<Feed, ReadError> {
         let from = self.home_cursor(reader, page)?;
-        let view = self.tier.view(reader).await?;
         if !self.tier.reached(from.position).await {
-            return self.home_behind(reader, &view, from, page.limit).await;
+            return self.home_behind(reader, from, page.limit).await;
         }
+        let slot = self.slot(reader).await?;
+        let view = self.tier.view_beside(reader, Some(&slot)).await?;
         // Before the ring is asked: what comes back through the log meanwhile is then in the ring's answer.
         let own = self.tier.unlogged.of(reader);
-        let present = self.present(reader, &view).await?;
-        let position = present.position;
+        let present = self.present(reader, slot, &view).await?;
+        let (position, slot) = (present.position, present.slot.clone());
         // One more than a page holds tells whether there is another.
         let items = self.collect(reader, &view, (present, own), from.before, page.limit + 1).await?;
-        Ok(self.present_page(reader, &view, position, items, page.limit).await?)
+        Ok(self.present_page(reader, (&view, Some(&slot)), position, items, page.limit).await?)
     }
 
     fn home_cursor(&self, reader: UserId, page: &PageRequest) -> Result<From, ReadError> {
@@ -51,7 +51,7 @@ impl Reads {
     async fn collect(
         &self,
         reader: UserId,
-        view: &View,
+        view: &Arc<View>,
         (present, own): (Present, Vec<PostId>),
         before: PostId,
         count: usize,
@@ -71,10 +71,10 @@ impl Reads {
                 break;
             };
             let posts = match below {
-                PostId::MAX => self.hydrate_first(&present.slot, &ids).await?,
-                _ => self.hydrate(&ids).await?,
+                PostId::MAX => self.visible_first(reader, view, &present.slot, &ids).await?,
+                _ => self.visible(reader, view, &ids).await?,
             };
-            for post in shown(reader, view, posts) {
+            for post in posts {
                 let from = source_of(post.id(), &present, filled.as_ref(), &own);
                 items.push(FeedItem { post, from });
             }
@@ -110,18 +110,19 @@ impl Reads {
     }
 
     /// This node has not seen what the cursor's node had: the store has.
-    async fn home_behind(&self, reader: UserId, view: &View, from: From, limit: usize) -> Result<Feed, ReadError> {
+    async fn home_behind(&self, reader: UserId, from: From, limit: usize) -> Result<Feed, ReadError> {
+        let view = self.tier.view(reader).await?;
         metrics::counter!("feed_source_total", "source" => Source::Store.name()).increment(1);
         let mut items = Vec::new();
-        self.collect_from_store(reader, view, from.before, limit + 1, &mut items).await?;
-        Ok(self.present_page(reader, view, from.position, items, limit).await?)
+        self.collect_from_store(reader, &view, from.before, limit + 1, &mut items).await?;
+        Ok(self.present_page(reader, (&view, None), from.position, items, limit).await?)
     }
 
     /// The page of at most `limit` of the items, with what the reader likes, the cursor and the fresh token.
     async fn present_page(
         &self,
         reader: UserId,
-        view: &View,
+        (view, slot): (&View, Option<&HomeSlot>),
         position: Position,
         mut items: Vec<FeedItem>,
         limit: usize,
@@ -133,7 +134,7 @@ impl Reads {
             .last()
             .filter(|_| more)
             .map(|last| self.signer.seal(ListId::Home(reader), [epoch, position.0, last.post.id().0]));
-        let liked = self.liked(reader, items.iter().map(|item| item.post.id())).await?;
+        let liked = self.liked(reader, slot, items.iter().map(|item| item.post.id())).await?;
         let fresh = self.fresh(reader, view, position);
         Ok(Feed { items, liked, next, fresh, gap: false })
     }

@@ -12,8 +12,6 @@ impl Reads {
     pub(super) async fn hydrate(&self, ids: &[PostId]) -> Result<Vec<Option<Arc<RenderedPost>>>, StoreError> {
         let tier = self.tier.clone();
         let load = |missing: Vec<PostId>| async move {
-            // From now on news is told to what is loaded here: what a page remembers of before is not to be found.
-            missing.iter().for_each(|&id| tier.marks.raise(id));
             // Before the counters are read, so that later news of them is not passed over.
             let position = tier.ring.position();
             let posts = tier.store.posts(&missing).await?;
@@ -22,23 +20,26 @@ impl Reads {
         self.tier.posts.get_or_load_all(ids, load).await
     }
 
-    /// The same for the first page of `slot`'s reader: what was on the page before is found where it lies.
-    pub(super) async fn hydrate_first(
+    /// Those of the posts that belong on the first page of `slot`'s reader, in their order: what was on the page before
+    /// is found where it lies.
+    pub(super) async fn visible_first(
         &self,
+        reader: UserId,
+        view: &Arc<View>,
         slot: &HomeSlot,
         ids: &[PostId],
-    ) -> Result<Vec<Option<Arc<RenderedPost>>>, StoreError> {
-        let mut page = slot.page.recall(ids, &self.tier.marks);
+    ) -> Result<Vec<Arc<RenderedPost>>, StoreError> {
+        let mut page = slot.page.recall(view, ids, self.tier.posts.marks());
         let missing: Vec<usize> = (0..ids.len()).filter(|&n| page[n].post.is_none()).collect();
         self.tier.posts.count(ids.len() - missing.len(), 0);
         if !missing.is_empty() {
             let wanted: Vec<PostId> = missing.iter().map(|&n| ids[n]).collect();
             for (n, post) in missing.into_iter().zip(self.hydrate(&wanted).await?) {
-                page[n].post = post;
+                page[n].post = post.filter(|post| view.follow.shows(reader, post.author()));
             }
-            slot.page.remember(&page);
+            slot.page.remember(view, &page);
         }
-        Ok(page.into_iter().map(|marked| marked.post).collect())
+        Ok(page.into_iter().filter_map(|marked| marked.post).collect())
     }
 
     /// Those of the posts that belong into the reader's timeline, in their order.
@@ -48,16 +49,18 @@ impl Reads {
         view: &View,
         ids: &[PostId],
     ) -> Result<Vec<Arc<RenderedPost>>, StoreError> {
-        Ok(shown(reader, view, self.hydrate(ids).await?).collect())
+        let posts = self.hydrate(ids).await?;
+        Ok(posts.into_iter().flatten().filter(|post| view.follow.shows(reader, post.author())).collect())
     }
 
     /// Which of these posts the reader likes, in their order.
     pub(super) async fn liked(
         &self,
         reader: UserId,
+        slot: Option<&HomeSlot>,
         posts: impl Iterator<Item = PostId>,
     ) -> Result<Vec<PostId>, StoreError> {
-        let recent = self.tier.recent_likes(reader).await?;
+        let recent = self.tier.likes_beside(reader, slot).await?;
         let (mut liked, mut unknown) = (Vec::new(), Vec::new());
         let posts: Vec<PostId> = posts.collect();
         for &post in &posts {
@@ -74,13 +77,4 @@ impl Reads {
         }
         Ok(liked)
     }
-}
-
-/// Those of the posts that the reader's follows, mutes and blocks show.
-pub(super) fn shown(
-    reader: UserId,
-    view: &View,
-    posts: Vec<Option<Arc<RenderedPost>>>,
-) -> impl Iterator<Item = Arc<RenderedPost>> {
-    posts.into_iter().flatten().filter(move |post| view.follow.shows(reader, post.author()))
 }

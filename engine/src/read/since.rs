@@ -83,7 +83,7 @@ impl Reads {
             let numbers = [epoch, span.after.0, span.upto.0, last.post.id().0];
             self.signer.seal(ListId::Since(reader), numbers)
         });
-        let liked = self.liked(reader, items.iter().map(|item| item.post.id())).await?;
+        let liked = self.liked(reader, None, items.iter().map(|item| item.post.id())).await?;
         // The stamp stays that of the first page: what widened since then is still to be told.
         let fresh = self.signer.seal(ListId::Fresh(reader), [epoch, span.upto.0, span.stamp.0]);
         Ok(Feed { items, liked, next, fresh, gap: false })
