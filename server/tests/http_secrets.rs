@@ -51,8 +51,8 @@ async fn exchange(client: &Client, user: &Session, secrets: &mut Secrets) {
     ] {
         secrets.add(what, text);
     }
-    let publish = || ask(Method::POST, "/v1/posts").json(&json!({"text": "a text for followers only"}));
-    publish().key("key-of-a-client").await.expect(201);
+    let post = ask(Method::POST, "/v1/posts").key("key-of-a-client");
+    post.json(&json!({"text": "a text for followers only"})).await.expect(201);
     let half = ask(Method::POST, "/v1/posts").header("content-type", "application/json");
     half.body("{\"text\": \"half a text for nobody\"").await.problem(400, "bad_json");
     ask(Method::GET, "/v1/feed").header("cookie", "session=cookie-of-a-browser").await.expect(200);

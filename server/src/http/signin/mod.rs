@@ -128,8 +128,8 @@ impl Provider {
                 Speaks::Github(github) => github.claims(self, attempt, code).await,
             }
         };
-        let late = || Err(self.unavailable(format!("not done within {} s", REDEEMING.as_secs())));
-        tokio::time::timeout(REDEEMING, claims).await.unwrap_or_else(|_| late())
+        let late = |_| Err(self.unavailable(format!("it takes more than {} s", REDEEMING.as_secs())));
+        tokio::time::timeout(REDEEMING, claims).await.unwrap_or_else(late)
     }
 
     /// Whether `issuer`, as a callback names it, is the one that was asked (RFC 9207). GitHub names none.
