@@ -1,6 +1,6 @@
-//! Nodes of one store verify what the others sign. The store keeps which keys the node has that started last, by their
-//! fingerprints, the one that signs first. Another node starts only where each of the two has the key that the other
-//! signs with: so keys can be rotated one step and one node at a time, and a step left out is told.
+//! Which keys the node has that started last: the store keeps their fingerprints, the one that signs first. Another node
+//! starts only where each of the two has the key that the other signs with. So keys can be rotated one step and one node
+//! at a time, and a step left out is told: on the node that started last at once, on another when that one starts.
 
 use anyhow::{Context as _, Result, bail};
 use tributary_engine::ports::Store;

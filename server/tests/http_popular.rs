@@ -206,10 +206,12 @@ async fn a_shard_that_is_down_costs_nothing_and_a_store_that_is_gone_is_503() {
         ..ports
     };
     let server = Server::over(decorate, |_| ()).await;
-    world(&server).await;
+    let (ann, ..) = world(&server).await;
     faults.set_store_gone(true);
-    // What is cached is served; of a view that is not, nothing can be told.
+    // What is cached is served; of a view or of posts that are not, nothing can be told.
     assert_eq!(page(&server.client(), "").await["items"].as_array().unwrap().len(), 5);
+    server.engine.reads().tier.views.invalidate_all();
+    ann.get(POPULAR).await.problem(503, "unavailable");
     server.engine.reads().tier.posts.invalidate_all();
     server.client().get(POPULAR).await.problem(503, "unavailable");
     faults.set_store_gone(false);

@@ -4,17 +4,21 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
+mod live;
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use common::{Client, Process, Secrets, Session, TOKEN_KEY, program};
 use http::Method;
+use live::Listener;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio_tungstenite::tungstenite::Message;
 use tributary_server::config::TokenKey;
 
 const CONFIG: &str = "[http]
@@ -37,7 +41,8 @@ async fn exchange(client: &Client, user: &Session, secrets: &mut Secrets) {
 
     for (what, text) in [
         ("the text of a post", "a text for followers only"),
-        ("a text that is refused", "{\"text\": \"half a text for nobody\""),
+        ("a text that is refused", "half a text for nobody"),
+        ("an idempotency key", "key-of-a-client"),
         ("a cookie", "session=cookie-of-a-browser"),
         ("a token that is none", "token-of-somewhere-else"),
         ("a password", "cGFzc3dvcmQtb2YtYW4tb2xkLWNsaWVudA"),
@@ -46,7 +51,8 @@ async fn exchange(client: &Client, user: &Session, secrets: &mut Secrets) {
     ] {
         secrets.add(what, text);
     }
-    ask(Method::POST, "/v1/posts").json(&json!({"text": "a text for followers only"})).await.expect(201);
+    let post = ask(Method::POST, "/v1/posts").key("key-of-a-client");
+    post.json(&json!({"text": "a text for followers only"})).await.expect(201);
     let half = ask(Method::POST, "/v1/posts").header("content-type", "application/json");
     half.body("{\"text\": \"half a text for nobody\"").await.problem(400, "bad_json");
     ask(Method::GET, "/v1/feed").header("cookie", "session=cookie-of-a-browser").await.expect(200);
@@ -63,6 +69,21 @@ async fn exchange(client: &Client, user: &Session, secrets: &mut Secrets) {
     let long = "header-of-a-client-with-much-to-say".repeat(1_000);
     ask(Method::GET, "/v1/me").header("x-much", &long).await.problem(431, "headers_too_large");
     ask(Method::OPTIONS, "/v1/me").header("origin", "https://app.example").await.expect(405);
+    secrets.add_sessions(client).await;
+}
+
+/// Over a WebSocket a token comes in another header, and another library sends what is told.
+async fn listen(address: SocketAddr, user: &Session, secrets: &mut Secrets) {
+    let fresh = user.get("/v1/feed").await.expect(200).json()["fresh"].as_str().unwrap().to_owned();
+    let mut heard = Listener::socket(address, &user.token, Some(&fresh)).await;
+    user.publish("a text for followers only").await;
+    let told = heard.event().await;
+    assert_eq!(told.data["text"], "a text for followers only");
+    for id in [fresh, told.id] {
+        secrets.add("a fresh token", &id);
+    }
+    assert!(heard.say(Message::text("a text that nobody reads")).await && heard.say(Message::Close(None)).await);
+    secrets.add("what a client says", "a text that nobody reads");
 }
 
 /// What a node's file of signing keys holds.
@@ -83,6 +104,7 @@ async fn a_node_that_logs_everything_tells_no_secret() {
     for client in [Client::new(node.address), Client::http2(node.address)] {
         let user = client.sign_in("ann").await;
         exchange(&client, &user, &mut secrets).await;
+        listen(node.address, &user, &mut secrets).await;
     }
     node.signal("TERM");
     let told = common::eventually(async || Some(node.told()).filter(|told| told.contains("stopping"))).await;

@@ -27,6 +27,20 @@ impl Tier {
         self.view_beside(reader, None).await
     }
 
+    /// The reader's follow view for somebody who knows of one with the stamp `known`, of this history: not an older one,
+    /// which a node has that has not heard of a change yet. The store's stamps do not fall, so one reading is enough.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn view_not_before(&self, reader: UserId, known: Stamp) -> Result<Arc<View>, StoreError> {
+        let view = self.view(reader).await?;
+        if view.follow.stamp >= known {
+            return Ok(view);
+        }
+        self.views.invalidate(reader);
+        self.view(reader).await
+    }
+
     /// The same, where `slot` may remember it.
     ///
     /// # Errors

@@ -56,10 +56,11 @@ pub(super) fn begin(w: &mut Writing<'_>, session: &NewSession) -> Result<(), Fau
 /// Spends a token for the next one, or ends the session of one that was spent before.
 pub(super) fn refresh(w: &mut Writing<'_>, refresh: &Refresh) -> Result<Refreshed, Fault> {
     let Refresh { id, spent, next, expires_at } = *refresh;
-    let Some(Row { token, operator, .. }) = kept(w, &id)?.filter(|row| row.expires_at > w.now) else {
+    let Some(Row { token, operator, expires_at: ends }) = kept(w, &id)?.filter(|row| row.expires_at > w.now) else {
         return Ok(Refreshed::Unknown);
     };
     if token == spent {
+        let expires_at = if operator { ends } else { expires_at };
         put(w, &id, &Row { token: next, operator, expires_at })?;
     } else if token != next {
         end(w, &id)?;

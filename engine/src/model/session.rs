@@ -38,7 +38,7 @@ pub struct Refresh {
     pub spent: Digest,
     /// Digest of the next token. Random, so that whoever finds it kept knows that this very refresh kept it.
     pub next: Digest,
-    /// When the next token ends, and the session with it.
+    /// When the next token ends, and the session with it; but an operator's session ends when it was to end as it began.
     pub expires_at: Millis,
 }
 

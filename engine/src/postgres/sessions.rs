@@ -14,7 +14,7 @@ use crate::ports::StoreError;
 
 const BEGIN: &str = "SELECT begin_session($1, $2, $3, $4, $5, $6, $7)";
 /// Shard, user, family, the token to spend, the next, its end, now.
-const SPEND: &str = "UPDATE sessions SET token = $5, expires_at = $6
+const SPEND: &str = "UPDATE sessions SET token = $5, expires_at = CASE WHEN operator THEN expires_at ELSE $6 END
     WHERE shard = $1 AND user_id = $2 AND family = $3 AND token = $4 AND expires_at > $7 RETURNING operator";
 /// Shard, user, family, now.
 const LOOK_UP: &str = "SELECT token, operator FROM sessions

@@ -35,6 +35,8 @@ pub struct LiveEvent {
     pub news: News,
     /// With it everything up to this position has been told.
     position: Position,
+    /// A post of the reader's own that is not in the log yet.
+    own: bool,
 }
 
 /// A live stream of a reader's home timeline.
@@ -65,6 +67,13 @@ struct Moment {
 struct Span {
     found: Vec<(Position, PostId, bool)>,
     upto: Position,
+}
+
+impl Span {
+    /// Whether this post is among them.
+    fn has(&self, id: PostId) -> bool {
+        self.found.iter().any(|(_, post, removed)| *post == id && !removed)
+    }
 }
 
 impl Reads {
@@ -99,23 +108,26 @@ impl Live {
         self.reads.tier.watchers.is_closed()
     }
 
-    /// The token that goes on after what [`look`](Self::look) has returned.
+    /// The token that goes on after what has been told.
     pub fn token(&self) -> String {
-        self.seal(self.told)
-    }
-
-    /// The token that goes on after this event.
-    pub fn token_after(&self, event: &LiveEvent) -> String {
-        self.seal(event.position)
-    }
-
-    fn seal(&self, position: Position) -> String {
-        let numbers = [self.epoch.0, position.0, self.stamp.0];
+        let numbers = [self.epoch.0, self.told.0, self.stamp.0];
         self.reads.signer.seal(ListId::Fresh(self.reader), numbers)
     }
 
+    /// This is told now, the next of what [`look`](Self::look) has returned; the token that goes on after it.
+    pub fn tell(&mut self, event: &LiveEvent) -> String {
+        self.told = event.position;
+        if let News::Post(post) = &event.news
+            && event.own
+        {
+            self.own.push(post.id());
+        }
+        self.token()
+    }
+
     /// What is next to be told, some of it; nothing: everything has been told. Until then it has to be called again
-    /// without waiting. May be dropped at any time: what it did not return is returned the next time.
+    /// without waiting. May be dropped at any time. What it has returned and nobody was told, it returns again, unless
+    /// that is hidden or removed by then; but a gap has to be told.
     ///
     /// # Errors
     /// When the store does not answer. The next call tries again.
@@ -123,13 +135,17 @@ impl Live {
         loop {
             let now = self.moment().await?;
             let Some(span) = self.span(&now) else { return Ok(vec![self.begin_anew(&now)]) };
-            let events = self.tell(&now, &span).await?;
-            self.told = span.upto;
+            let events = self.events(&now, &span).await?;
             let all = span.upto >= now.position;
             if all {
-                self.own = now.own;
+                // What came through the log before this is not met again.
+                self.own.retain(|id| now.own.contains(id) || span.has(*id));
             }
-            if all || !events.is_empty() {
+            if !events.is_empty() {
+                return Ok(events);
+            }
+            self.told = span.upto;
+            if all {
                 return Ok(events);
             }
         }
@@ -143,7 +159,8 @@ impl Live {
             let position = tier.ring.position();
             // After it: so the view has every change up to that position, and nobody's posts are told that were
             // logged after a mute, say.
-            let view = tier.view(self.reader).await?;
+            let known = if self.epoch == tier.epoch { self.stamp } else { Stamp::default() };
+            let view = tier.view_not_before(self.reader, known).await?;
             if self.watch.set(&view.authors) {
                 return Ok(Moment { own, position, view });
             }
@@ -172,21 +189,21 @@ impl Live {
     }
 
     /// The span as events; and the reader's own posts that are not in the log yet, once everything else has been told.
-    async fn tell(&self, now: &Moment, span: &Span) -> Result<Vec<LiveEvent>, StoreError> {
-        let logged = |id: &PostId| span.found.iter().any(|(_, post, removed)| post == id && !removed);
-        let own = now.own.iter().rev().filter(|id| span.upto >= now.position && !self.own.contains(id) && !logged(id));
+    async fn events(&self, now: &Moment, span: &Span) -> Result<Vec<LiveEvent>, StoreError> {
+        let all = span.upto >= now.position;
+        let own = now.own.iter().rev().filter(|id| all && !self.own.contains(id) && !span.has(**id));
         let posts = span.found.iter().filter(|(_, post, removed)| !removed && !self.own.contains(post));
         let ids: Vec<PostId> = posts.map(|(_, post, _)| *post).chain(own.copied()).collect();
         let mut posts = self.reads.visible(self.reader, &now.view, &ids).await?.into_iter().peekable();
         let mut events = Vec::new();
         for &(position, post, removed) in &span.found {
             if removed {
-                events.push(LiveEvent { news: News::Removed(post), position });
+                events.push(LiveEvent { news: News::Removed(post), position, own: false });
             } else if let Some(post) = posts.next_if(|visible| visible.id() == post) {
-                events.push(LiveEvent { news: News::Post(post), position });
+                events.push(LiveEvent { news: News::Post(post), position, own: false });
             }
         }
-        events.extend(posts.map(|post| LiveEvent { news: News::Post(post), position: span.upto }));
+        events.extend(posts.map(|post| LiveEvent { news: News::Post(post), position: span.upto, own: true }));
         Ok(events)
     }
 
@@ -194,7 +211,7 @@ impl Live {
         (self.told, self.stamp, self.begun) = (*position, view.follow.stamp, Some(digest(view)));
         self.epoch = self.reads.tier.epoch;
         self.own.clear();
-        LiveEvent { news: News::Gap, position: *position }
+        LiveEvent { news: News::Gap, position: *position, own: false }
     }
 }
 

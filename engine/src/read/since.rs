@@ -21,7 +21,9 @@ impl Reads {
     /// [`ReadError::BadCursor`] for tokens that are not ours; as [`home`](Self::home) else.
     pub async fn home_since(&self, reader: UserId, fresh: &str, page: &PageRequest) -> Result<Feed, ReadError> {
         let [epoch, after, stamp] = self.signer.open(ListId::Fresh(reader), fresh).ok_or(ReadError::BadCursor)?;
-        let view = self.tier.view(reader).await?;
+        // A token of another history says nothing of this one's stamps.
+        let known = if epoch == self.tier.epoch.0 { Stamp(stamp) } else { Stamp::default() };
+        let view = self.tier.view_not_before(reader, known).await?;
         // Before the ring is asked, as in `home`.
         let own = self.tier.unlogged.of(reader);
         let ring = &self.tier.ring;

@@ -9,6 +9,7 @@
     reason = "a test stops at what it did not expect, and tells what it did"
 )]
 
+mod behind;
 mod live;
 mod read;
 mod world;

@@ -75,14 +75,18 @@ fn ed25519(block: &str) -> Option<SigningKey> {
     ed25519_dalek::SigningKey::from_pkcs8_pem(block).ok().map(SigningKey::Ed25519)
 }
 
-/// Written beside its place and linked into it: whoever finds the file finds it whole, and of two processes that
-/// start together the second takes the key of the first.
+/// Written beside its place and linked into it: whoever finds the file finds it whole, and of several that start
+/// together one's key becomes that of all.
 fn make(path: &Path) -> Result<Vec<SigningKey>> {
     let mut key = [0; 32];
-    getrandom::fill(&mut key).map_err(|error| anyhow::anyhow!("the system gave no random bytes: {error}"))?;
+    let no_random = |error| anyhow::anyhow!("the system gave no random bytes: {error}");
+    getrandom::fill(&mut key).map_err(no_random)?;
     let folder = path.parent().context("names no file")?;
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let draft = path.with_extension(format!("{}.draft", std::process::id()));
+    // Not named by the process: in containers that share the folder all processes have the same id.
+    let mut name = [0; 8];
+    getrandom::fill(&mut name).map_err(no_random)?;
+    let draft = path.with_extension(format!("{:016x}.draft", u64::from_be_bytes(name)));
     write_private(&draft, &URL_SAFE_NO_PAD.encode(key)).context("cannot be made")?;
     let linked = fs::hard_link(&draft, path);
     fs::remove_file(&draft).context("its draft cannot be removed")?;
@@ -100,7 +104,7 @@ fn make(path: &Path) -> Result<Vec<SigningKey>> {
 
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path)?;
@@ -130,6 +134,28 @@ MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC
         assert!(read_or_make(&path).expect("read") == made && made.len() == 1);
         assert_eq!(fs::read_dir(path.parent().expect("its folder")).expect("listed").count(), 1, "no draft stays");
         assert!(read_or_make(&folder.path().join("other.key")).expect("made") != made);
+    }
+
+    #[test]
+    fn of_many_that_start_together_all_have_the_key_of_the_file() {
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("signing.key");
+            let all = std::sync::Barrier::new(16);
+            let made: Vec<_> = std::thread::scope(|scope| {
+                let start = || {
+                    all.wait();
+                    read_or_make(&path)
+                };
+                let threads: Vec<_> = (0..16).map(|_| scope.spawn(start)).collect();
+                threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+            });
+            let kept = read_or_make(&path).expect("read");
+            for keys in made {
+                assert!(keys.unwrap_or_else(|error| panic!("{error:#}")) == kept);
+            }
+            assert_eq!(fs::read_dir(folder.path()).expect("listed").count(), 1, "no draft stays");
+        }
     }
 
     #[cfg(unix)]

@@ -1,5 +1,10 @@
 //! What no log, error or output may have.
 
+use http::Method;
+use serde_json::{Value, json};
+
+use super::client::{Client, Reply};
+
 /// Texts of which nobody may be told, each with what it is.
 #[derive(Default)]
 pub struct Secrets(Vec<(&'static str, String)>);
@@ -16,6 +21,27 @@ impl Secrets {
         self.add(what, token);
         if let Some((_, signature)) = token.rsplit_once('.') {
             self.add(what, signature);
+        }
+    }
+
+    /// The tokens of sessions, which begin and end meanwhile in every way there is.
+    pub async fn add_sessions(&mut self, client: &Client) {
+        let post = async |path: &str, body: Value| -> Reply { client.ask(Method::POST, path).json(&body).await };
+        let begin = async || post("/v1/auth/dev", json!({"handle": "ann"})).await.expect(200).json();
+        let refresh = async |token: &Value| post("/v1/auth/refresh", json!({"refresh_token": token})).await;
+        let first = begin().await;
+        let second = refresh(&first["refresh_token"]).await.expect(200).json();
+        refresh(&first["refresh_token"]).await.problem(401, "refresh_token_reused");
+        refresh(&second["refresh_token"]).await.problem(401, "refresh_token_invalid");
+        let other = begin().await;
+        let token = other["refresh_token"].as_str().unwrap();
+        refresh(&Value::from(format!("{token}A"))).await.problem(401, "refresh_token_invalid");
+        let wrong = json!({"refresh_token": token, "and": token});
+        post("/v1/auth/refresh", wrong).await.problem(400, "bad_json");
+        post("/v1/auth/logout", json!({"refresh_token": token})).await.expect(204);
+        for tokens in [&first, &second, &other] {
+            self.add("a refresh token", tokens["refresh_token"].as_str().unwrap());
+            self.add_token("an access token", tokens["access_token"].as_str().unwrap());
         }
     }
 

@@ -33,6 +33,8 @@ pub const SECRET: &str = "the-client-secret";
 pub enum Trouble {
     /// None ever comes.
     Stalls,
+    /// It is right, and comes late, but in time.
+    Late,
     /// It is right, and far too long.
     Huge,
     /// A status without sense.
@@ -241,7 +243,10 @@ async fn answer(state: &Mutex<State>, request: Request<Incoming>) -> Response<Fu
             value["padding"] = "x".repeat(4 << 20).into();
             json_answer(status, &value)
         }
-        None => {
+        None | Some(Trouble::Late) => {
+            if trouble.is_some() {
+                tokio::time::sleep(std::time::Duration::from_millis(2_500)).await;
+            }
             let (status, value) = state.lock().unwrap().answer(&path, &form, header);
             json_answer(status, &value)
         }

@@ -1,4 +1,7 @@
 //! Signing in through providers: a real one in a process of its own, and one that lies, stalls and changes its keys.
+//!
+//! The real one signs in and denies, is given a code twice and another nonce, is late, down, and back with new keys
+//! ([`real`]). What it cannot be made to say, such as another audience, the other one says.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

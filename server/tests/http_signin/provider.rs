@@ -63,12 +63,31 @@ async fn an_answer_that_makes_no_sense_is_503_within_seconds() {
     }
 }
 
+/// Each answer comes in time, but not all of them.
+#[tokio::test]
+async fn a_sign_in_that_takes_too_long_as_a_whole_is_503_before_the_deadline_of_the_request() {
+    let (server, fake) = start().await;
+    fake.endpoints(json!({"userinfo_endpoint": format!("{}/userinfo", fake.issuer())}));
+    let browser = Browser::default();
+    let sent = browser.login(server.address, "home", &[]).await;
+    // The callback is at a node that has not asked the provider for anything yet.
+    let other = Server::with(|settings| with_providers(settings, &[("home", &fake.issuer())])).await;
+    let cookie = browser.cookies_for(server.address, "/v1/auth/home/callback");
+    browser.keep(other.address, &format!("{cookie}; Path=/v1/auth/home/"));
+    for path in [DISCOVERY, "/jwks", "/token", "/userinfo"] {
+        fake.trouble(path, Some(Trouble::Late));
+    }
+    let back = fake.approve(&sent, json!({"sub": "1", "name": "Ann"}));
+    browser.come_back(other.address, &back).await.problem(503, "unavailable");
+    assert_eq!(browser.cookies_for(other.address, "/v1/auth/home/callback"), "", "the attempt is over");
+    assert_eq!(fake.asked("/token"), 1, "the others have taken their time");
+}
+
 #[tokio::test]
 async fn a_provider_that_would_send_secrets_in_the_clear_or_is_another_is_not_used() {
     for endpoints in [
         json!({"authorization_endpoint": "http://issuer.example/authorize"}),
         json!({"authorization_endpoint": "javascript:alert(1)"}),
-        json!({"jwks_uri": "http://issuer.example/jwks"}),
         json!({"issuer": "https://issuer.example"}),
     ] {
         let (server, fake) = start().await;
@@ -76,9 +95,17 @@ async fn a_provider_that_would_send_secrets_in_the_clear_or_is_another_is_not_us
         let reply = server.client().get("/v1/auth/home/login").await;
         assert_eq!(reply.status, 503, "{endpoints}");
     }
-    let (server, fake) = start().await;
-    fake.endpoints(json!({"token_endpoint": "http://issuer.example/token"}));
-    sign_in(&server, &fake, json!({"sub": "1", "name": "Ann"})).await.problem(503, "unavailable");
+    // Not a loopback address, yet one at which the provider would be reached, was it asked.
+    for (endpoint, path) in [("jwks_uri", "/jwks"), ("token_endpoint", "/token"), ("userinfo_endpoint", "/userinfo")] {
+        let (server, fake) = start().await;
+        fake.endpoints(json!({endpoint: format!("http://0.0.0.0:{}{path}", fake.address.port())}));
+        if endpoint == "jwks_uri" {
+            server.client().get("/v1/auth/home/login").await.problem(503, "unavailable");
+        } else {
+            sign_in(&server, &fake, json!({"sub": "1", "name": "Ann"})).await.problem(503, "unavailable");
+        }
+        assert_eq!(fake.asked(path), 0, "{path}");
+    }
 }
 
 #[tokio::test]

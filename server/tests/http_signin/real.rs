@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use openidconnect::url::Url;
 use serde_json::json;
@@ -12,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::browser::{Browser, parameter, redirect_url};
 use crate::common::{Process, program, say};
+use crate::user;
 
 const CLIENT: &str = "tributary";
 const SECRET: &str = "a-secret-that-no-log-has";
@@ -63,10 +65,11 @@ struct Provider {
 }
 
 impl Provider {
-    /// None: there is no node.
-    fn start() -> Option<Self> {
+    /// At this port, 0 being a free one, with keys of its own and a clock that is so far behind. None: there is no node.
+    fn start(port: u16, behind: Duration) -> Option<Self> {
         let mut node = Command::new("node");
         let node = node.arg(installed()?.join("provider.mjs")).args([CLIENT, SECRET, &redirect_url("home")]);
+        let node = node.args([port.to_string(), behind.as_secs().to_string()]);
         let mut process = node.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut issuer = String::new();
         let mut said = BufReader::new(process.stdout.take().unwrap());
@@ -113,13 +116,18 @@ fn configuration(issuer: &str) -> String {
     )
 }
 
+/// A node that knows of this provider.
+async fn node_in(folder: &Path, provider: &Provider) -> Process {
+    std::fs::write(folder.join("secret"), format!("{SECRET}\n")).unwrap();
+    std::fs::write(folder.join("tributary.toml"), configuration(&provider.issuer)).unwrap();
+    Process::start(folder, "tributary.toml", folder.join("log")).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_provider_signs_users_in_and_no_log_tells_a_secret() {
-    let Some(provider) = Provider::start() else { return };
+    let Some(provider) = Provider::start(0, Duration::ZERO) else { return };
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("secret"), format!("{SECRET}\n")).unwrap();
-    std::fs::write(folder.path().join("tributary.toml"), configuration(&provider.issuer)).unwrap();
-    let node = Process::start(folder.path(), "tributary.toml", folder.path().join("log")).await;
+    let node = node_in(folder.path(), &provider).await;
 
     let browser = Browser::default();
     let sent = browser.login(node.address, "home", &[]).await;
@@ -162,13 +170,52 @@ async fn a_real_provider_signs_users_in_and_no_log_tells_a_secret() {
     let (_, sealed) = cookie.split_once('=').unwrap();
     let mut secrets = vec![SECRET.to_owned(), sealed.to_owned(), "code_verifier".to_owned()];
     secrets.extend(["code", "state"].map(|name| parameter(&back, name)));
-    secrets.extend([&tokens, &again, &root].map(|tokens| tokens["access_token"].as_str().unwrap().to_owned()));
+    for token in ["access_token", "refresh_token"] {
+        secrets.extend([&tokens, &again, &root].map(|tokens| tokens[token].as_str().unwrap().to_owned()));
+    }
     for secret in secrets {
         assert!(!log.contains(&secret), "the log has {secret}");
     }
     let check = program(folder.path()).args(["check", "--config", "tributary.toml"]).output().unwrap();
     let shown = String::from_utf8(check.stdout).unwrap();
     assert!(shown.contains("[[auth.provider]]\nname = \"home\"\n") && !shown.contains(SECRET), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_provider_that_is_down_or_late_or_has_new_keys_or_another_nonce() {
+    let day = Duration::from_secs(24 * 60 * 60);
+    let Some(late) = Provider::start(0, day) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let node = node_in(folder.path(), &late).await;
+    let (ann, port) = (Some("ann"), late.address().port());
+    let began = async || {
+        let browser = Browser::default();
+        let sent = browser.login(node.address, "home", &[]).await;
+        (browser, sent)
+    };
+
+    let (browser, sent) = began().await;
+    let back = late.agree(&browser, &sent, ann).await;
+    browser.come_back(node.address, &back).await.problem(401, "id_token_refused");
+    assert!(node.told().contains("ID token expired"), "it is refused for that");
+
+    let (browser, sent) = began().await;
+    let back = late.agree(&browser, &sent, ann).await;
+    drop(late);
+    browser.come_back(node.address, &back).await.problem(503, "unavailable");
+
+    // It comes back with other keys than those that the node knows.
+    let provider = Provider::start(port, Duration::ZERO).unwrap();
+    let (browser, sent) = began().await;
+    let back = provider.agree(&browser, &sent, ann).await;
+    assert_eq!(user(browser.come_back(node.address, &back).await)["handle"], "ann");
+
+    let (browser, sent) = began().await;
+    let mut other = sent.clone();
+    let parameters = sent.query_pairs().into_owned().filter(|(name, _)| name != "nonce");
+    other.query_pairs_mut().clear().extend_pairs(parameters).append_pair("nonce", "another");
+    let back = provider.agree(&browser, &other, ann).await;
+    browser.come_back(node.address, &back).await.problem(401, "id_token_refused");
 }
 
 #[test]

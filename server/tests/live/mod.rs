@@ -1,5 +1,6 @@
 //! A client that listens to a live timeline, as server-sent events or over a WebSocket.
 
+#![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::net::SocketAddr;
@@ -10,7 +11,7 @@ use futures::{SinkExt, StreamExt};
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
@@ -62,11 +63,20 @@ impl Listener {
 
     /// To a WebSocket, opened as browsers do.
     pub async fn socket(address: SocketAddr, token: &str, since: Option<&str>) -> Self {
+        Self::socket_over(TcpStream::connect(address).await.unwrap(), token, since).await
+    }
+
+    /// To a WebSocket, over a connection that holds little of what is not read.
+    pub async fn narrow_socket(address: SocketAddr, token: &str, since: &str) -> Self {
+        Self::socket_over(narrow(address).await, token, Some(since)).await
+    }
+
+    async fn socket_over(stream: TcpStream, token: &str, since: Option<&str>) -> Self {
+        let address = stream.peer_addr().unwrap();
         let since = since.map(|token| format!("?since={token}")).unwrap_or_default();
         let mut request = format!("ws://{address}/v1/feed/live{since}").into_client_request().unwrap();
         let protocol = format!("tributary, bearer.{token}").parse().unwrap();
         request.headers_mut().insert("sec-websocket-protocol", protocol);
-        let stream = TcpStream::connect(address).await.unwrap();
         let (socket, answer) = tokio_tungstenite::client_async(request, stream).await.unwrap();
         assert_eq!(answer.headers()["sec-websocket-protocol"], "tributary");
         Self(Kind::Socket(Box::new(socket)))
@@ -74,12 +84,23 @@ impl Listener {
 
     /// To server-sent events, over a connection that holds little of what is not read.
     pub async fn slow_events(address: SocketAddr, token: &str) -> Self {
-        let socket = tokio::net::TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(16 * 1024).unwrap();
-        let stream = TokioIo::new(socket.connect(address).await.unwrap());
+        let stream = TokioIo::new(narrow(address).await);
         let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
         tokio::spawn(connection);
         let request = Request::get("/v1/feed/live").header("host", address.to_string());
+        let request = request.header("authorization", format!("Bearer {token}"));
+        let answer = sender.send_request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap();
+        Self(Kind::Events { body: answer.into_body(), text: String::new(), seen: 0 })
+    }
+
+    /// To server-sent events, over HTTP/2 with a window that holds little of what is not read.
+    pub async fn narrow_events(address: SocketAddr, token: &str, since: &str) -> Self {
+        let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
+        let mut client = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+        client.initial_stream_window_size(16 * 1024);
+        let (mut sender, connection) = client.handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        let request = Request::get(format!("http://{address}/v1/feed/live")).header("last-event-id", since);
         let request = request.header("authorization", format!("Bearer {token}"));
         let answer = sender.send_request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap();
         Self(Kind::Events { body: answer.into_body(), text: String::new(), seen: 0 })
@@ -169,6 +190,13 @@ impl Listener {
         let Kind::Socket(socket) = &mut self.0 else { panic!("nothing can be said to a stream of events") };
         socket.send(message).await.is_ok()
     }
+}
+
+/// A connection that holds little of what is not read.
+async fn narrow(address: SocketAddr) -> TcpStream {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(16 * 1024).unwrap();
+    socket.connect(address).await.unwrap()
 }
 
 async fn farewell(socket: &mut WebSocketStream<TcpStream>) -> String {

@@ -1,12 +1,17 @@
 // A real OpenID provider for the tests. Prints its address once it listens. Whoever comes with a header
-// `x-account: ann` is signed in as ann and consents at once; with none, the sign-in is denied.
+// `x-account: ann` is signed in as ann and consents at once; with none, the sign-in is denied. Each start has new keys
+// (RS256), and a clock that may be behind.
 
+import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
 import Provider from 'oidc-provider';
 
-const [client_id, client_secret, redirect_uri] = process.argv.slice(2);
+const [client_id, client_secret, redirect_uri, port, behind_s] = process.argv.slice(2);
+const now = Date.now;
+Date.now = () => now() - Number(behind_s) * 1000;
+const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const server = createServer();
-await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+await new Promise((resolve) => server.listen(Number(port), '127.0.0.1', resolve));
 const issuer = `http://127.0.0.1:${server.address().port}`;
 
 const provider = new Provider(issuer, {
@@ -23,6 +28,7 @@ const provider = new Provider(issuer, {
       roles: id === 'root' ? ['tributary-operator'] : ['reader'],
     }),
   }),
+  jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), use: 'sig' }] },
   interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
   pkce: { required: () => true },
   scopes: ['openid', 'profile', 'roles'],

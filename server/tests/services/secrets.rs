@@ -1,4 +1,4 @@
-//! No password of a service is told by a node that logs everything its libraries say.
+//! No password of a service, and no token, is told by a node that logs everything its libraries say.
 
 use serde_json::json;
 
@@ -27,6 +27,7 @@ async fn a_node_over_services_that_logs_everything_tells_no_secret() {
         ann.get("/v1/feed").await.expect(200);
         client.get("/v1/me").header("authorization", "Bearer token-of-somewhere-else").await.expect(401);
         secrets.add("a token that is none", "token-of-somewhere-else");
+        secrets.add_sessions(&client).await;
     }
     let told = node.told();
     assert!(told.contains("TRACE") && told.contains("/v1/posts"), "libraries log too, or nothing is tested");

@@ -59,7 +59,7 @@ impl Telling {
         loop {
             match say {
                 Say::Event(event) => {
-                    let token = self.teller.token_after(&event);
+                    let token = self.teller.tell(&event);
                     piece.extend_from_slice(format!("event: {}\nid: {token}\ndata: ", name(&event.news)).as_bytes());
                     write_data(&event.news, &mut piece);
                     piece.extend_from_slice(b"\n\n");

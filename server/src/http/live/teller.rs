@@ -67,7 +67,7 @@ impl End {
 /// Tells one client of one timeline.
 pub struct Teller {
     live: Live,
-    /// Found and not yet told: as many as the engine finds at a time.
+    /// What the present piece goes on with, as far as there is room.
     found: VecDeque<LiveEvent>,
     /// Whether there may be news.
     due: bool,
@@ -108,6 +108,8 @@ impl Teller {
 
     /// What is said next, once there is something. May be dropped at any time: nothing is lost.
     pub async fn next(&mut self) -> Say {
+        // What the piece before had no room for is looked for again: it may be removed or hidden by now.
+        self.found.clear();
         loop {
             let now = Instant::now();
             if let Some(end) = self.end(now) {
@@ -142,9 +144,9 @@ impl Teller {
         self.found.pop_front()
     }
 
-    /// The token that goes on after this event.
-    pub fn token_after(&self, event: &LiveEvent) -> String {
-        self.live.token_after(event)
+    /// This event is told now; the token that goes on after it.
+    pub fn tell(&mut self, event: &LiveEvent) -> String {
+        self.live.tell(event)
     }
 
     fn end(&self, now: Instant) -> Option<End> {

@@ -30,7 +30,7 @@ const PROTOCOL: &str = "tributary";
 const HEARD_BYTES: usize = 4 * 1024;
 /// Bytes that are read at a time. Each open stream has as many.
 const READ_BYTES: usize = 1_024;
-/// Bytes of ours from which on they are sent, not gathered.
+/// Bytes of ours from which on they are sent, not gathered. No more is found before they are.
 const GATHERED_BYTES: usize = 16 * 1024;
 /// Longer than any message of ours, and what is gathered.
 const WRITE_BYTES: usize = 128 * 1024;
@@ -117,7 +117,12 @@ async fn tell(socket: &mut Socket, teller: &mut Teller) -> Option<CloseFrame> {
             say = teller.next() => say,
             message = socket.next() => match message {
                 Some(Err(Error::Capacity(_))) => return Some(farewell(CloseCode::Size, "say less")),
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+                Some(Ok(Message::Close(_))) => {
+                    // The library has made the reply, and sends it with the next flush.
+                    let _ = timeout(FAREWELL, socket.flush()).await;
+                    return None;
+                }
+                Some(Err(_)) | None => return None,
                 Some(Ok(_)) if heard == HEARD => return Some(farewell(CloseCode::Policy, "say less")),
                 Some(Ok(_)) => {
                     heard += 1;
@@ -141,15 +146,16 @@ async fn tell(socket: &mut Socket, teller: &mut Teller) -> Option<CloseFrame> {
 }
 
 async fn send(socket: &mut Socket, teller: &mut Teller, say: Say) -> Result<(), Error> {
-    let mut next = Some(say);
+    let (mut next, mut gathered) = (Some(say), 0);
     while let Some(say) = next {
         match say {
             Say::Event(event) => {
-                let token = teller.token_after(&event);
+                let token = teller.tell(&event);
                 let mut text = format!(r#"{{"event":"{}","id":"{token}","data":"#, name(&event.news)).into_bytes();
                 write_data(&event.news, &mut text);
                 text.push(b'}');
                 let text = String::from_utf8(text).expect("JSON is UTF-8");
+                gathered += text.len();
                 socket.feed(Message::text(text)).await?;
             }
             Say::Here(token) => {
@@ -158,7 +164,7 @@ async fn send(socket: &mut Socket, teller: &mut Teller, say: Say) -> Result<(), 
             }
             Say::End(_) => break,
         }
-        next = teller.found().map(Say::Event);
+        next = if gathered < GATHERED_BYTES { teller.found().map(Say::Event) } else { None };
     }
     socket.flush().await
 }

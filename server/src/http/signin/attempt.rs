@@ -6,7 +6,8 @@
 //! somebody else got hold of are worth nothing in another browser.
 //!
 //! The first character of a state names its cookie: two tabs rarely meet, and 64 cookies fit into a request's headers,
-//! however often a browser is sent here.
+//! however often a browser is sent here. Over TLS the name begins so that browsers take the cookie from this very host
+//! alone: another host of the same domain cannot plant an attempt of its own, which would make who comes back somebody else.
 
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ use crate::http::settings::HEADER_BYTES;
 /// How long a user may take at the provider.
 const LIFE: Duration = Duration::from_secs(600);
 const PREFIX: &str = "tributary_signin_";
+/// A cookie of such a name is of the host that it is sent to, over TLS and for every path, or browsers do not keep it.
+const HOST_PREFIX: &str = "__Host-";
 const STATE_BYTES: usize = 16;
 const STATE_CHARS: usize = 22;
 /// State, end and user.
@@ -34,7 +37,7 @@ const MAC_BYTES: usize = 32;
 const COOKIE_CHARS: usize = (BODY_BYTES + MAC_BYTES).div_ceil(3) * 4;
 
 const _: () = assert!(
-    64 * (PREFIX.len() + 1 + 1 + COOKIE_CHARS + 2) < HEADER_BYTES * 3 / 4,
+    64 * (HOST_PREFIX.len() + PREFIX.len() + 1 + 1 + COOKIE_CHARS + 2) < HEADER_BYTES * 3 / 4,
     "a cookie for each first character leaves room for a browser's other headers"
 );
 
@@ -103,7 +106,8 @@ impl Attempts {
 
     /// The attempt of this state, if this browser began it with this provider and it has not ended.
     pub fn find(&self, provider: &Provider, headers: &HeaderMap, state: &str, now_s: u64) -> Result<Attempt, Fault> {
-        let opened = cookies(headers, state).find_map(|value| self.open(&provider.settings.name, value, state));
+        let values = cookies(&provider.settings, headers, state);
+        let opened = values.into_iter().find_map(|value| self.open(&provider.settings.name, value, state));
         opened.filter(|attempt| now_s < attempt.ends_s).ok_or_else(|| {
             let detail = "this browser began no such sign-in, or more than ten minutes ago: begin again";
             Fault::malformed("bad_state", detail)
@@ -144,30 +148,34 @@ fn body(attempt: &Attempt) -> [u8; BODY_BYTES] {
     body
 }
 
+fn over_tls(settings: &config::Provider) -> bool {
+    settings.redirect_url.scheme() == "https"
+}
+
 /// The name of a state's cookie; none where it is no state.
-fn name(state: &str) -> Option<String> {
+fn name(settings: &config::Provider, state: &str) -> Option<String> {
     let valid = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-    (state.len() == STATE_CHARS && state.bytes().all(valid)).then(|| format!("{PREFIX}{}", &state[..1]))
+    let host = if over_tls(settings) { HOST_PREFIX } else { "" };
+    (state.len() == STATE_CHARS && state.bytes().all(valid)).then(|| format!("{host}{PREFIX}{}", &state[..1]))
 }
 
 /// The cookies' values that could be this state's. There may be several of one name, set for other paths.
-fn cookies<'a>(headers: &'a HeaderMap, state: &str) -> impl Iterator<Item = &'a str> {
-    let name = name(state);
+fn cookies<'a>(settings: &config::Provider, headers: &'a HeaderMap, state: &str) -> Vec<&'a str> {
+    let name = name(settings, state);
     let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| line.split(';')).filter_map(move |pair| {
-        let (found, value) = pair.trim().split_once('=')?;
-        (Some(found) == name.as_deref()).then_some(value)
-    })
+    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.filter(|(found, _)| Some(*found) == name.as_deref()).map(|(_, value)| value).collect()
 }
 
-/// Sent back to the provider's own paths, and nowhere else. Where providers send browsers to somebody else than the
-/// callback, such as a page that hands on what they say, the callback is at the root of the same host.
+/// Over TLS for every path, as its name demands; else sent back to the provider's own paths, and nowhere else. Where
+/// providers send browsers to somebody else than the callback, such as a page that hands on what they say, the callback
+/// is at the root of the same host.
 fn set_cookie(settings: &config::Provider, state: &str, value: &str, life: Duration) -> HeaderValue {
-    let name = name(state).expect("our states are states");
+    let name = name(settings, state).expect("our states are states");
     let (redirect, callback) = (&settings.redirect_url, settings.callback());
     let path = if redirect.path().ends_with(&callback) { redirect.path() } else { &callback };
     let path = path.strip_suffix("callback").expect("it ends with the callback's path");
-    let secure = if redirect.scheme() == "https" { "; Secure" } else { "" };
+    let (path, secure) = if over_tls(settings) { ("/", "; Secure") } else { (path, "") };
     let life = life.as_secs();
     let cookie = format!("{name}={value}; Path={path}; Max-Age={life}; HttpOnly; SameSite=Lax{secure}");
     HeaderValue::from_str(&cookie).expect("base64, digits and a URL's path are visible ASCII")
@@ -243,28 +251,40 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_is_for_the_callback_alone_and_tells_neither_verifier_nor_nonce() {
+    fn a_cookie_is_for_this_host_or_the_callback_alone_and_tells_neither_verifier_nor_nonce() {
         let attempts = Attempts::new(&[[1; 32]]);
-        for (base, path, secure) in
-            [("https://a.example", "/v1/auth/home/", true), ("http://[::1]:1/x", "/x/v1/auth/home/", false)]
-        {
-            let home = provider("home", base);
+        for (redirect, name, path, secure) in [
+            ("https://a.example/v1/auth/home/callback", "__Host-tributary_signin_", "/", true),
+            ("https://a.example/signed-in", "__Host-tributary_signin_", "/", true),
+            ("http://[::1]:1/x/v1/auth/home/callback", "tributary_signin_", "/x/v1/auth/home/", false),
+            ("http://localhost:1/signed-in", "tributary_signin_", "/v1/auth/home/", false),
+        ] {
+            let mut home = provider("home", "https://a.example");
+            home.settings.redirect_url = redirect.parse().unwrap();
             let attempt = attempts.begin(&home, None, 1_000).unwrap();
             assert!(attempt.verifier.len() >= 43 && attempt.verifier != attempt.nonce);
             for cookie in [attempts.keep(&home, &attempt), attempts.forget(&home, &attempt)] {
                 let text = cookie.to_str().unwrap();
-                assert!(
-                    text.contains(&format!("; Path={path}; ")) && text.contains("; HttpOnly; SameSite=Lax"),
-                    "{text}"
-                );
-                assert_eq!(text.ends_with("; Secure"), secure, "{text}");
+                assert!(text.starts_with(&format!("{name}{}=", &attempt.state()[..1])), "{text}");
+                let attributes = format!("; Path={path}; ");
+                assert!(text.contains(&attributes) && text.contains("; HttpOnly; SameSite=Lax"), "{text}");
+                assert!(!text.contains("Domain") && text.ends_with("; Secure") == secure, "{text}");
                 assert!(!text.contains(&attempt.verifier) && !text.contains(&attempt.nonce), "{text}");
             }
             assert!(attempts.forget(&home, &attempt).to_str().unwrap().contains("; Max-Age=0; "));
         }
-        let mut home = provider("home", "https://a.example");
-        home.settings.redirect_url = "https://a.example/signed-in".parse().unwrap();
-        let cookie = attempts.keep(&home, &attempts.begin(&home, None, 1_000).unwrap());
-        assert!(cookie.to_str().unwrap().contains("; Path=/v1/auth/home/; "), "{cookie:?}");
+    }
+
+    #[test]
+    fn over_tls_a_cookie_that_another_host_could_have_planted_is_none() {
+        let (attempts, home) = (Attempts::new(&[[1; 32]]), provider("home", "https://a.example"));
+        let attempt = attempts.begin(&home, Some(UserId(7)), 1_000).unwrap();
+        let kept = attempts.keep(&home, &attempt);
+        let find = |set: &HeaderValue| attempts.find(&home, &sent(set), &attempt.state(), 1_000).is_ok();
+        assert!(find(&kept));
+        for name in ["", "__Secure-"] {
+            let planted = kept.to_str().unwrap().replace("__Host-", name);
+            assert!(!find(&planted.parse().unwrap()), "{planted}");
+        }
     }
 }

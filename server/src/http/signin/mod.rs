@@ -13,6 +13,7 @@ mod profile;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use openidconnect::ClientSecret;
@@ -28,6 +29,9 @@ use crate::config::{self, Protocol};
 
 pub use self::attempt::Attempt;
 pub use self::profile::Profile;
+
+/// What the questions of one sign-in may take in all; an answer needs the rest of a request's time.
+const REDEEMING: Duration = Duration::from_secs(8);
 
 /// What a provider says of a user, by the names of OpenID Connect.
 pub type Claims = Map<String, Value>;
@@ -118,10 +122,14 @@ impl Provider {
 
     /// Redeems the code that a browser brought back from this attempt; what the provider says of its user.
     pub async fn claims(&self, attempt: &Attempt, code: String) -> Result<Claims, Fault> {
-        match &self.protocol {
-            Speaks::OpenId(openid) => openid.claims(self, attempt, code).await,
-            Speaks::Github(github) => github.claims(self, attempt, code).await,
-        }
+        let claims = async {
+            match &self.protocol {
+                Speaks::OpenId(openid) => openid.claims(self, attempt, code).await,
+                Speaks::Github(github) => github.claims(self, attempt, code).await,
+            }
+        };
+        let late = |_| Err(self.unavailable(format!("it takes more than {} s", REDEEMING.as_secs())));
+        tokio::time::timeout(REDEEMING, claims).await.unwrap_or_else(late)
     }
 
     /// Whether `issuer`, as a callback names it, is the one that was asked (RFC 9207). GitHub names none.

@@ -19,7 +19,7 @@ use crate::config::is_safe;
 
 /// A connection that takes longer to open is given up.
 const CONNECT: Duration = Duration::from_secs(2);
-/// An answer that takes longer to come, to its end, is given up. A sign-in asks three times at the most.
+/// An answer that takes longer to come, to its end, is given up. A sign-in may ask for five: see [`super::REDEEMING`].
 const ANSWER: Duration = Duration::from_secs(3);
 /// How long a connection waits for the next request.
 const IDLE: Duration = Duration::from_secs(30);

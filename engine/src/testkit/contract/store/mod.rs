@@ -78,6 +78,7 @@ pub async fn run(make: impl AsyncFn() -> Arc<dyn Store>) {
         sessions::each_token_is_good_once_and_gives_the_next,
         sessions::a_token_that_comes_again_ends_its_session_and_no_other,
         sessions::what_is_not_known_is_not_refreshed,
+        sessions::an_operators_session_ends_when_it_was_to_end_as_it_began,
         sessions::an_ended_session_is_over,
         sessions::the_same_call_again_tells_what_became_of_the_first,
         sessions::of_many_who_spend_one_token_one_gets_its_next,

@@ -118,6 +118,21 @@ pub(super) async fn what_is_not_known_is_not_refreshed(store: Arc<dyn Store>) {
     assert_eq!(spend(store, id, refresh.next, digest()).await, Refreshed::Unknown);
 }
 
+/// What made somebody an operator at the sign-in is asked for again in time.
+pub(super) async fn an_operators_session_ends_when_it_was_to_end_as_it_began(store: Arc<dyn Store>) {
+    let (world, [ann]) = World::with_users(store, ["ann"]).await;
+    let store = &world.store;
+    let sooner = Millis(LATER.0 - 1_000_000);
+    let mut of_user = begin_until(store, ann, false, sooner).await;
+    let mut of_operator = begin_until(store, ann, true, sooner).await;
+    for _ in 0..3 {
+        assert!(lives(store, &mut of_user).await && lives(store, &mut of_operator).await);
+    }
+    assert_eq!(remove(store, sooner).await, 0);
+    assert_eq!(remove(store, LATER).await, 1);
+    assert!(lives(store, &mut of_user).await && !lives(store, &mut of_operator).await);
+}
+
 pub(super) async fn an_ended_session_is_over(store: Arc<dyn Store>) {
     let (world, [ann]) = World::with_users(store, ["ann"]).await;
     let store = &world.store;

@@ -2,18 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../common/mod.rs"]
 mod common;
+#[path = "../live/mod.rs"]
 mod live;
 
-use std::collections::BTreeSet;
+mod slow;
+mod websocket;
+
 use std::time::{Duration, Instant};
 
-use common::{Client, Server, Session, Wire, eventually};
-use futures::{StreamExt, stream};
+use common::{Client, Server, Session, eventually};
 use live::{Listener, Told};
 use serde_json::json;
-use tokio_tungstenite::tungstenite::Message;
-use tributary_engine::model::{Command, Outcome};
 
 async fn world(server: &Server) -> (Session, Session) {
     let (ann, ben) = (server.sign_in("ann").await, server.sign_in("ben").await);
@@ -270,116 +271,4 @@ async fn a_node_that_begins_anew_sends_its_listeners_back() {
     server.engine.reads().tier.watchers.close();
     assert!(heard.end().await.contains(": the node begins anew"));
     assert_eq!(socket.end().await, "1013 the node begins anew");
-}
-
-/// Posts of the longest kind: each is 12 kB as JSON.
-fn long(n: usize) -> String {
-    format!("{n} {}", "\u{1}".repeat(1_990))
-}
-
-/// Publishes `count` long posts at once, and waits until the node has them.
-async fn flood(server: &Server, author: &Session, count: usize) -> BTreeSet<String> {
-    let publish = |n: usize| {
-        let (engine, author) = (server.engine.clone(), common::user_id(author));
-        async move {
-            let committed = engine.execute(author, Command::Publish { text: long(n).into() }, None).await.unwrap();
-            let Outcome::Posted { post, .. } = committed.outcome else { panic!("{:?}", committed.outcome) };
-            post.id.to_string()
-        }
-    };
-    let before = server.engine.status().ring.entries;
-    let published = stream::iter(0..count).map(publish).buffer_unordered(64).collect().await;
-    until(|| server.engine.status().ring.entries >= before + count as u64).await;
-    published
-}
-
-fn posts(told: &[Told]) -> BTreeSet<String> {
-    let posts = told.iter().filter(|told| told.event == "post");
-    posts.map(|told| told.data["id"].as_str().unwrap().to_owned()).collect()
-}
-
-#[tokio::test]
-async fn who_reads_too_slowly_is_sent_away_and_misses_nothing() {
-    let slow = Duration::from_secs(1);
-    let server = Server::with(|settings| settings.bounds.slow = slow).await;
-    let (ann, ben) = world(&server).await;
-    let mut heard = Listener::slow_events(server.address, &ann.token).await;
-    let published = flood(&server, &ben, 900).await;
-    // Nothing is read in this time: what the connection takes is full, and the stream waits for it.
-    tokio::time::sleep(slow * 3 / 2).await;
-    let told = heard.rest().await;
-    let first = posts(&told);
-    assert!(heard.end().await.ends_with(": what was told is taken too slowly\n\n"));
-    assert!(!first.is_empty() && first.len() < published.len(), "{} of {}", first.len(), published.len());
-
-    let mut heard = Listener::events(&server.client(), &ann.token, Some(&told.last().unwrap().id)).await;
-    let mut rest = BTreeSet::new();
-    while first.len() + rest.len() < published.len() {
-        assert!(rest.insert(heard.event().await.data["id"].as_str().unwrap().to_owned()), "told twice");
-    }
-    assert_eq!(first.union(&rest).cloned().collect::<BTreeSet<_>>(), published);
-}
-
-#[tokio::test]
-async fn more_than_a_piece_holds_is_told_to_the_last_event() {
-    let server = Server::start().await;
-    let (ann, ben) = world(&server).await;
-    let since = fresh(&ann).await;
-    let published = flood(&server, &ben, 100).await;
-    for mut heard in [
-        Listener::events(&server.client(), &ann.token, Some(&since)).await,
-        Listener::events(&Client::http2(server.address), &ann.token, Some(&since)).await,
-        Listener::socket(server.address, &ann.token, Some(&since)).await,
-    ] {
-        let mut told = Vec::new();
-        for _ in 0..published.len() {
-            told.push(heard.event().await);
-        }
-        assert_eq!(posts(&told), published);
-    }
-}
-
-#[tokio::test]
-async fn a_client_of_a_websocket_has_little_to_say() {
-    let server = Server::start().await;
-    let ann = server.sign_in("ann").await;
-    let open = || Listener::socket(server.address, &ann.token, None);
-    let mut socket = open().await;
-    assert!(socket.say(Message::text("hello")).await && socket.say(Message::Ping(b"?".to_vec().into())).await);
-    socket.id().await;
-    for _ in 0..40 {
-        socket.say(Message::text("hello?")).await;
-    }
-    assert_eq!(socket.end().await, "1008 say less");
-
-    let mut socket = open().await;
-    socket.say(Message::binary(vec![0; 5_000])).await;
-    assert_eq!(socket.end().await, "1009 say less");
-    // What it was sent is still there for others.
-    open().await.id().await;
-}
-
-#[tokio::test]
-async fn a_handshake_is_whole_or_refused() {
-    let server = Server::start().await;
-    let ann = server.sign_in("ann").await;
-    let ask = || ann.get("/v1/feed/live").header("connection", "upgrade").header("upgrade", "websocket");
-    let whole = || ask().header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
-    whole().header("sec-websocket-version", "8").await.problem(426, "bad_handshake");
-    whole().await.problem(426, "bad_handshake");
-    ask().header("sec-websocket-version", "13").await.problem(400, "bad_handshake");
-    assert_eq!(ann.get("/v1/feed/live").header("upgrade", "h2c").open().await.status(), 200, "not asked for");
-    let wrong = server.client().get("/v1/feed/live").header("sec-websocket-protocol", "tributary, bearer.x");
-    wrong.await.problem(401, "token_invalid");
-    // The token may as well come as everywhere else; then there is no subprotocol to speak of.
-    let mut wire = Wire::open(server.address).await;
-    let token = &ann.token;
-    wire.send(format!(
-        "GET /v1/feed/live HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\nconnection: Upgrade\r\n\
-         upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    ))
-    .await;
-    let answer = wire.until("\"id\":").await.to_lowercase();
-    assert!(answer.starts_with("http/1.1 101 ") && answer.contains("s3pplmbitxaq9kygzzhzrbk+xoo="), "{answer}");
-    assert!(!answer.contains("sec-websocket-protocol"));
 }
