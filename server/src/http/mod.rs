@@ -16,6 +16,7 @@ mod exchanges;
 #[cfg(test)]
 mod fuzz_tests;
 mod idempotency;
+mod lately;
 mod layers;
 mod limits;
 mod live;

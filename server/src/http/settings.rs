@@ -141,6 +141,8 @@ pub const SEND_BUFFER_BYTES: usize = 64 * 1024;
 pub const COMPRESSED_BYTES_MIN: usize = 1024;
 /// Bytes of a body that are compressed while others wait.
 pub const COMPRESSED_BYTES_MAX: usize = 256 * 1024;
+/// Probes that come within this time get what the first of them got.
+pub const PROBES_APART: Duration = Duration::from_millis(250);
 /// How long all checks of health may take; the engine bounds each.
 pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(4);
 
