@@ -284,7 +284,7 @@ async fn browsers_are_told_what_pages_and_answers_may_not_do() {
     assert!(!policy.contains(inline), "no inline script: {policy}");
     assert_eq!(page.header("x-frame-options"), Some("DENY"));
     assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
-    assert_eq!(page.header("cross-origin-opener-policy"), Some("same-origin-allow-popups"));
+    assert_eq!(page.header("cross-origin-opener-policy"), Some("same-origin"));
     assert!(page.header("permissions-policy").unwrap().contains("geolocation=()"));
     let ann = server.sign_in("ann").await;
     for reply in [

@@ -134,6 +134,7 @@ async fn a_command_whose_outcome_is_unknown_is_settled_by_its_key() {
 async fn a_request_past_its_deadline_is_503() {
     let server = Server::with(|settings| {
         settings.bounds.request = Duration::from_millis(100);
+        settings.requests_per_second = 50;
         settings.bounds.body = Duration::from_secs(60);
     })
     .await;
@@ -144,4 +145,5 @@ async fn a_request_past_its_deadline_is_503() {
         answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after") && answer.contains("unavailable"),
         "{answer}"
     );
+    assert!(answer.contains("ratelimit: \"address\""), "it was counted: {answer}");
 }

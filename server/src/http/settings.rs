@@ -73,6 +73,14 @@ pub struct Asset {
     pub bytes: &'static [u8],
 }
 
+impl Asset {
+    /// Whether it is a page itself, and not a part of one. Only pages are counted against an address' rate: a page of which
+    /// a part is refused does not work at all.
+    pub fn is_document(&self) -> bool {
+        self.content_type.starts_with("text/html")
+    }
+}
+
 /// What a connection and a request may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
