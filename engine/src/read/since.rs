@@ -71,9 +71,9 @@ impl Reads {
         Ok(self.page_since(reader, &view, &span, items, page.limit).await?)
     }
 
-    /// What the rules above rest on: the history, how wide the view is, whether it is told to be as wide as its own
-    /// stamp (a store whose stamps trail says so; then no token of it tells), and from where on everything is known.
-    /// Coarsely from where, so that it is the same for many events.
+    /// What a token of a page at `position` needs to be told what came since: the history, no wider view, and that ring
+    /// and removals reach back to it. How far they do is rounded, so that it is the same for many events. A store whose
+    /// stamps trail may say of a view that it is as wide as its own stamp: a token of it tells nothing, a later one does.
     pub(super) fn era(&self, view: &View, position: Position) -> [u64; 4] {
         let Tier { epoch, ring, removals, .. } = &*self.tier;
         let (widened, stamp) = (view.follow.widened, view.follow.stamp);

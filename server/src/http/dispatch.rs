@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt;
-use http::{Method, Request};
+use http::{HeaderMap, Method, Request};
 use hyper::body::Incoming;
 
 use super::app::App;
@@ -84,7 +84,7 @@ async fn answered(inbound: Inbound, counted: &mut Counted) -> Result<Answer, Fau
         if asset.is_none_or(|asset| asset.is_document()) {
             *counted = app.limits.address(address).await?;
         }
-        return page(&app, &request, asset).await;
+        return page(&app, request.method(), request.headers(), asset).await;
     };
     let Some(door) = resource.door(request.method()) else {
         *counted = app.limits.address(address).await?;
@@ -131,10 +131,10 @@ enum Admitted {
 }
 
 /// A static page, where there is one.
-async fn page(app: &App, request: &Request<Incoming>, asset: Option<Asset>) -> Result<Answer, Fault> {
+async fn page(app: &App, method: &Method, headers: &HeaderMap, asset: Option<Asset>) -> Result<Answer, Fault> {
     let asset = asset.ok_or_else(|| Fault::unknown("unknown_route", "there is nothing at this path"))?;
-    if request.method() != Method::GET && request.method() != Method::HEAD {
+    if method != Method::GET && method != Method::HEAD {
         return Err(Fault::method("GET, HEAD"));
     }
-    Ok(app.pages.answer(&asset, request.headers()).await)
+    Ok(app.pages.answer(&asset, headers).await)
 }

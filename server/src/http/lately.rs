@@ -15,7 +15,7 @@ pub struct Lately<T> {
 impl<T: Clone> Lately<T> {
     /// Nothing yet; what will be found is good for so long.
     pub fn new(good_for: Duration) -> Self {
-        Self { found: Mutex::const_new(None), good_for }
+        Self { found: Mutex::new(None), good_for }
     }
 
     /// What was found last, if that is good still, else what `find` finds. One looks; whoever asks meanwhile waits for it.
