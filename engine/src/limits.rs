@@ -79,8 +79,8 @@ pub const LIVE_BATCH: usize = 32;
 /// Newest removals that a node remembers, for live streams that are behind.
 pub const REMOVALS_KNOWN: usize = 16_384;
 
-/// After so many events a first page is sent again to who has it already, with a new `fresh`: long before what the older
-/// one asks for is forgotten.
+/// After so many events a first page is sent again to who has it already, with a new `fresh`: long before what the
+/// older one asks for is forgotten.
 pub const ERA_EVENTS: u64 = 8_192;
 
 /// Newest posts of an author that tell how often they post.

@@ -1,6 +1,6 @@
-//! What is under way on one connection, each from its request until the end of its answer was taken, and whether it goes
-//! on. hyper has no such bound for HTTP/2, where a peer that answers pings may send nothing for ever, or withhold the
-//! window that one of its answers waits for (law 9).
+//! What is under way on one connection, each from its request until the end of its answer was taken, and whether it
+//! goes on. hyper has no such bound for HTTP/2, where a peer that answers pings may send nothing for ever, or withhold
+//! the window that one of its answers waits for (law 9).
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -12,8 +12,8 @@ use bytes::{Buf, Bytes};
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
 
-/// Bytes of a body that are handed out at once. hyper drops them when they are written: what it still has is known not to
-/// be taken.
+/// Bytes of a body that are handed out at once. hyper drops them when they are written: what it still has is known not
+/// to be taken.
 const PIECE_BYTES: usize = 16 * 1024;
 
 /// What is under way on one connection.
@@ -49,9 +49,9 @@ impl Exchanges {
         Exchange { all: Arc::clone(self), id }
     }
 
-    /// How much longer the connection may stand still: nothing may be under way for `idle`, and of what is, each must go on
-    /// within `stalled`, whatever becomes of the others: else one that moves would keep all that do not. None: something
-    /// has stood still for too long.
+    /// How much longer the connection may stand still: nothing may be under way for `idle`, and of what is, each must go
+    /// on within `stalled`, whatever becomes of the others: else one that moves would keep all that do not. None:
+    /// something has stood still for too long.
     pub fn patience(&self, idle: Duration, stalled: Duration) -> Option<Duration> {
         let state = self.state();
         let (most, moved_ms) = match state.open.values().min() {

@@ -1,5 +1,5 @@
-//! What is found out at most once in a while, however many ask: nobody counts probes, so a flood of them must cost no more
-//! than a few (law 9), or it takes from those it asks about what they need to answer.
+//! What is found out at most once in a while, however many ask: nobody counts probes, so a flood of them must cost no
+//! more than a few (law 9), or it takes from those it asks about what they need to answer.
 
 use std::time::Duration;
 
@@ -18,7 +18,8 @@ impl<T: Clone> Lately<T> {
         Self { found: Mutex::new(None), good_for }
     }
 
-    /// What was found last, if that is good still, else what `find` finds. One looks; whoever asks meanwhile waits for it.
+    /// What was found last, if that is good still, else what `find` finds. One looks; whoever asks meanwhile waits for
+    /// it.
     pub async fn get(&self, find: impl Future<Output = T>) -> T {
         let mut last = self.found.lock().await;
         if let Some((at, found)) = &*last

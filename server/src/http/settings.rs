@@ -74,8 +74,8 @@ pub struct Asset {
 }
 
 impl Asset {
-    /// Whether it is a page itself, and not a part of one. Only pages are counted against an address' rate: a page of which
-    /// a part is refused does not work at all.
+    /// Whether it is a page itself, and not a part of one. Only pages are counted against an address' rate: a page of
+    /// which a part is refused does not work at all.
     pub fn is_document(&self) -> bool {
         self.content_type.starts_with("text/html")
     }
@@ -130,8 +130,8 @@ impl Default for Bounds {
 pub const URI_BYTES: usize = 8 * 1024;
 /// Bytes of a request's headers.
 pub const HEADER_BYTES: usize = 16 * 1024;
-/// Bytes that are read of headers at all. What lies between is answered with a problem document. Beyond, at more than 100
-/// headers over HTTP/1.1, and to what is no HTTP, hyper answers with a bare status, without a request id.
+/// Bytes that are read of headers at all. What lies between is answered with a problem document. Beyond, at more than
+/// 100 headers over HTTP/1.1, and to what is no HTTP, hyper answers with a bare status, without a request id.
 pub const HEADER_BUFFER_BYTES: usize = 128 * 1024;
 /// Bytes that are read and dropped of a body that is too large, so that its sender gets to read the answer.
 pub const DROPPED_BODY_BYTES: usize = 1024 * 1024;
