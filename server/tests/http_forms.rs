@@ -87,7 +87,8 @@ async fn whoever_is_told_304_has_a_token_that_tells() {
     dan.follow(&eve).await;
     ann.publish("one").await;
     let mut kept = ann.get("/v1/feed").await.expect(200);
-    for what in ["nothing", "a silent followee", "a mute taken back", "a block taken back", "a whole ring of strangers"] {
+    for what in ["nothing", "a silent followee", "a mute taken back", "a block taken back", "a whole ring of strangers"]
+    {
         match what {
             "a silent followee" => ann.follow(&ben).await,
             "a mute taken back" => {

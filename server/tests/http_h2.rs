@@ -242,8 +242,7 @@ async fn whoever_withholds_the_window_or_asks_for_nothing_is_given_up() {
     // What goes on beside it keeps neither a page nor a few bytes that hyper has taken over already.
     let of_page = holds_and_goes_on(&server, "/v1/feed", &ann).await;
     let of_bytes = holds_and_goes_on(&server, "/v1/me", &ann).await;
-    let all =
-        [("the idle", idle_busy), ("the greedy", greedy_busy), ("a page's", of_page), ("a few bytes'", of_bytes)];
+    let all = [("the idle", idle_busy), ("the greedy", greedy_busy), ("a page's", of_page), ("a few bytes'", of_bytes)];
     for (who, busy) in all {
         tokio::time::timeout(Duration::from_secs(20), busy).await.expect(who).unwrap();
     }

@@ -111,7 +111,10 @@ fn an_answer_that_is_not_as_described_is_told() {
         ("other_code", reply(me, 401, &[problem_type, ("www-authenticate", "Bearer")], &problem(401, "other_code"))),
         ("content type", reply("PUT http://h/v1/likes/7", 204, &[json_type], &user)),
         ("location", reply("POST http://h/v1/posts", 201, &[json_type], &user)),
-        ("ratelimit", reply("GET http://h/metrics", 200, &[("content-type", METRICS), ("ratelimit", "r")], &Value::Null)),
+        (
+            "ratelimit",
+            reply("GET http://h/metrics", 200, &[("content-type", METRICS), ("ratelimit", "r")], &Value::Null),
+        ),
         ("set-cookie", reply(me, 200, &[json_type, ("set-cookie", "a=b")], &user)),
         ("set-cookie", reply("GET http://h/v1/auth/p/callback", 200, &[json_type], &user)),
     ];

@@ -48,7 +48,7 @@ impl FromStr for Network {
         };
         let address: IpAddr = address.parse().map_err(|_| ())?;
         let widest = if address.is_ipv4() { 32 } else { 128 };
-        let prefix_bits = bits.map_or(Ok(widest), |bits| bits.parse().map_err(|_| ()))?;
+        let prefix_bits: u32 = bits.map_or(Ok(widest), |bits| bits.parse().map_err(|_| ()))?;
         if prefix_bits > widest {
             return Err(());
         }
@@ -92,7 +92,8 @@ mod tests {
 
     #[test]
     fn what_is_not_a_network_is_refused() {
-        for text in ["", "proxy", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "::/129", "10.0.0/8", "::ffff:10.0.0.1/95"] {
+        for text in ["", "proxy", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "::/129", "10.0.0/8", "::ffff:10.0.0.1/95"]
+        {
             assert_eq!(text.parse::<Network>(), Err(()), "{text}");
         }
     }
