@@ -79,6 +79,10 @@ pub const LIVE_BATCH: usize = 32;
 /// Newest removals that a node remembers, for live streams that are behind.
 pub const REMOVALS_KNOWN: usize = 16_384;
 
+/// After so many events a first page is sent again to who has it already, with a new `fresh`: long before what the
+/// older one asks for is forgotten.
+pub const ERA_EVENTS: u64 = 8_192;
+
 /// Newest posts of an author that tell how often they post.
 pub const RATE_POSTS: usize = 64;
 /// How often a node adds what it has measured to what all have.
@@ -176,6 +180,7 @@ pub const RING_ENTRIES_MAX: usize = 1 << 29;
 const _: () = assert!(COSTS_EVERY.as_secs() < COSTS_OBSERVED_MIN.as_secs(), "a day is not judged by one sample");
 const _: () = assert!(COSTS_OBSERVED_MIN.as_secs() < COSTS_FADE.as_secs());
 const _: () = assert!(LIVE_BATCH < REMOVALS_KNOWN);
+const _: () = assert!(ERA_EVENTS as usize <= REMOVALS_KNOWN / 2);
 const _: () = assert!(PAGE_DEFAULT <= PAGE_MAX);
 const _: () = assert!(PAGE_MAX < WINDOW_ENTRIES, "a page comes out of one window");
 const _: () = assert!(STREAM_ENTRIES >= WINDOW_ENTRIES, "a stream must reach a window's floor");

@@ -33,15 +33,17 @@ fn assert_not_modified(reply: &Reply, tag: &str) {
 }
 
 #[tokio::test]
-async fn a_feed_has_the_same_validator_exactly_as_long_as_it_says_the_same() {
+async fn a_feed_has_the_same_validator_exactly_as_long_as_it_says_the_same_and_its_token_tells() {
     let server = Server::start().await;
     let (ann, ben, eve) = (server.sign_in("ann").await, server.sign_in("ben").await, server.sign_in("eve").await);
     let empty = etag(&ann, "/v1/feed").await;
     assert_ne!(etag(&ben, "/v1/feed").await, empty, "cursors of one reader are not for another");
 
     ann.follow(&ben).await;
+    let none = etag(&ann, "/v1/feed").await;
+    assert_ne!(none, empty, "a token from before a follow tells nothing");
     let post = ben.publish("one").await;
-    let one = changed(&ann, &empty).await;
+    let one = changed(&ann, &none).await;
     // The log goes on, and with it what `fresh` says.
     let fresh = async || ann.get("/v1/feed").await.json()["fresh"].as_str().unwrap().to_owned();
     let before = fresh().await;
@@ -69,11 +71,51 @@ async fn a_feed_has_the_same_validator_exactly_as_long_as_it_says_the_same() {
     assert_eq!(likes(0).await, one, "what is said is what was said before");
 
     ann.put(&format!("/v1/mutes/{}", ben.id)).await.expect(204);
-    assert_eq!(etag(&ann, "/v1/feed").await, empty);
+    assert_eq!(etag(&ann, "/v1/feed").await, none);
     ann.delete(&format!("/v1/mutes/{}", ben.id)).await.expect(204);
-    assert_eq!(etag(&ann, "/v1/feed").await, one);
+    let again = etag(&ann, "/v1/feed").await;
+    assert_ne!(again, one, "nor does one from before a mute was taken back");
     ben.delete(&format!("/v1/posts/{post}")).await.expect(204);
-    assert_eq!(changed(&ann, &one).await, empty);
+    changed(&ann, &again).await;
+}
+
+#[tokio::test]
+async fn whoever_is_told_304_has_a_token_that_tells() {
+    let server = Server::with_ring(64).await;
+    let (ann, ben, cat) = (server.sign_in("ann").await, server.sign_in("ben").await, server.sign_in("cat").await);
+    let (eve, dan) = (server.sign_in("eve").await, server.sign_in("dan").await);
+    dan.follow(&eve).await;
+    ann.publish("one").await;
+    let mut kept = ann.get("/v1/feed").await.expect(200);
+    for what in ["nothing", "a silent followee", "a mute taken back", "a block taken back", "a whole ring of strangers"]
+    {
+        match what {
+            "a silent followee" => ann.follow(&ben).await,
+            "a mute taken back" => {
+                ann.put(&format!("/v1/mutes/{}", ben.id)).await.expect(204);
+                ann.delete(&format!("/v1/mutes/{}", ben.id)).await.expect(204);
+            }
+            "a block taken back" => {
+                ann.put(&format!("/v1/blocks/{}", cat.id)).await.expect(204);
+                ann.delete(&format!("/v1/blocks/{}", cat.id)).await.expect(204);
+            }
+            "a whole ring of strangers" => {
+                for n in 0..100 {
+                    eve.publish(&n.to_string()).await;
+                }
+                eventually(async || dan.feed_texts().await.contains(&"99".to_owned()).then_some(())).await;
+            }
+            _ => {}
+        }
+        let reply = ann.get("/v1/feed").header("if-none-match", kept.header("etag").unwrap()).await;
+        assert_eq!(reply.status == 304, what == "nothing", "{what}: {}", reply.status);
+        if reply.status == 200 {
+            kept = reply;
+        }
+        let fresh = kept.json()["fresh"].as_str().unwrap().to_owned();
+        let news = ann.get(&format!("/v1/feed?since={fresh}")).await.expect(200).json();
+        assert!(news.get("gap").is_none(), "{what}: {news}");
+    }
 }
 
 #[tokio::test]
@@ -243,7 +285,7 @@ async fn browsers_are_told_what_pages_and_answers_may_not_do() {
     assert!(!policy.contains(inline), "no inline script: {policy}");
     assert_eq!(page.header("x-frame-options"), Some("DENY"));
     assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
-    assert_eq!(page.header("cross-origin-opener-policy"), Some("same-origin-allow-popups"));
+    assert_eq!(page.header("cross-origin-opener-policy"), Some("same-origin"));
     assert!(page.header("permissions-policy").unwrap().contains("geolocation=()"));
     let ann = server.sign_in("ann").await;
     for reply in [

@@ -205,6 +205,23 @@ async fn a_slow_body_is_408() {
     drop(body);
 }
 
+/// A connection that takes one byte of this answer, and goes on asking for what needs no window.
+async fn holds_and_goes_on(server: &Server, path: &str, reader: &Session) -> JoinHandle<()> {
+    let (mut sender, busy) = connect(server, 1, 1 << 20).await;
+    let held = sender.send_request(get(server, path, reader), true).unwrap().0.await.unwrap();
+    let health = Request::head(format!("http://{}/healthz", server.address)).body(()).unwrap();
+    tokio::spawn(async move {
+        let _held = held;
+        while let Ok(mut ready) = sender.clone().ready().await
+            && let Ok((answer, _)) = ready.send_request(health.clone(), true)
+            && answer.await.is_ok()
+        {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    busy
+}
+
 #[tokio::test]
 async fn whoever_withholds_the_window_or_asks_for_nothing_is_given_up() {
     let server = Server::with(|settings| {
@@ -216,13 +233,17 @@ async fn whoever_withholds_the_window_or_asks_for_nothing_is_given_up() {
     for _ in 0..20 {
         ann.publish(&"ü".repeat(2_000)).await;
     }
-    // Both answer pings all the time.
+    // All answer pings all the time.
     let (mut greedy, greedy_busy) = connect(&server, 1, 1 << 20).await;
     let mut page = greedy.send_request(get(&server, "/v1/feed", &ann), true).unwrap().0.await.unwrap().into_body();
     let (mut idle, idle_busy) = connect(&server, 65_535, 65_535).await;
     let own = idle.send_request(get(&server, "/v1/me", &ann), true).unwrap().0.await.unwrap();
     read(own.into_body()).await;
-    for (who, busy) in [("the idle", idle_busy), ("the greedy", greedy_busy)] {
+    // What goes on beside it keeps neither a page nor a few bytes that hyper has taken over already.
+    let of_page = holds_and_goes_on(&server, "/v1/feed", &ann).await;
+    let of_bytes = holds_and_goes_on(&server, "/v1/me", &ann).await;
+    let all = [("the idle", idle_busy), ("the greedy", greedy_busy), ("a page's", of_page), ("a few bytes'", of_bytes)];
+    for (who, busy) in all {
         tokio::time::timeout(Duration::from_secs(20), busy).await.expect(who).unwrap();
     }
     while let Some(Ok(piece)) = page.data().await {

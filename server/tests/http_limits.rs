@@ -10,6 +10,7 @@ use std::time::Duration;
 use common::{Reply, Server, Wire, eventually};
 use http::Method;
 use serde_json::json;
+use tributary_server::http::Asset;
 
 /// What remains by the policy of this name, and in how many seconds there is more, as an answer tells it.
 fn left(reply: &Reply, policy: &str) -> (u64, u64) {
@@ -100,6 +101,31 @@ async fn whoever_has_no_good_token_is_counted_by_address() {
     .await;
     assert_eq!(left(&refused, "address").0, 0);
     from("2001:db8:1:3::1").await.problem(401, "token_missing");
+}
+
+fn page(path: &str) -> Option<Asset> {
+    match path {
+        "/" => Some(Asset { content_type: "text/html; charset=utf-8", bytes: b"<!doctype html><title>t</title>" }),
+        "/a.js" => Some(Asset { content_type: "text/javascript; charset=utf-8", bytes: b"//" }),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn a_page_is_counted_and_what_belongs_to_it_is_not() {
+    let server = Server::with(|settings| {
+        settings.requests_per_second = 1;
+        settings.pages = page;
+    })
+    .await;
+    let client = server.client();
+    assert_eq!(left(&client.get("/").await.expect(200), "address").0, 1);
+    for _ in 0..20 {
+        assert!(is_told_nothing(&client.get("/a.js").await.expect(200)));
+    }
+    for path in ["/", "/nothing"] {
+        eventually(async || Some(client.get(path).await).filter(|reply| reply.status == 429)).await;
+    }
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use common::{Reply, Server, faults};
 use http::{HeaderMap, Method};
 use serde_json::{Value, json};
 
+const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/openapi.json");
 
 #[tokio::test]
@@ -85,6 +86,7 @@ fn an_answer_that_is_not_as_described_is_told() {
         reply(me, 200, &[json_type], &user),
         reply(me, 503, &[problem_type, ("retry-after", "1")], &problem(503, "unavailable")),
         reply("PUT http://h/v1/likes/7", 204, &[("idempotency-replayed", "true")], &Value::Null),
+        reply(me, 503, &[problem_type, ("retry-after", "1"), ("ratelimit", "r")], &problem(503, "unavailable")),
         reply("GET http://h/v1/me/nothing", 404, &[problem_type], &problem(404, "unknown_route")),
         reply(
             "PATCH http://h/v1/me",
@@ -109,6 +111,12 @@ fn an_answer_that_is_not_as_described_is_told() {
         ("other_code", reply(me, 401, &[problem_type, ("www-authenticate", "Bearer")], &problem(401, "other_code"))),
         ("content type", reply("PUT http://h/v1/likes/7", 204, &[json_type], &user)),
         ("location", reply("POST http://h/v1/posts", 201, &[json_type], &user)),
+        (
+            "ratelimit",
+            reply("GET http://h/metrics", 200, &[("content-type", METRICS), ("ratelimit", "r")], &Value::Null),
+        ),
+        ("set-cookie", reply(me, 200, &[json_type, ("set-cookie", "a=b")], &user)),
+        ("set-cookie", reply("GET http://h/v1/auth/p/callback", 200, &[json_type], &user)),
     ];
     for (what, reply) in wrong {
         let told = faults(&reply).join("; ");

@@ -109,6 +109,9 @@ async fn a_committed_tuning_is_replayed_though_its_if_match_is_stale_by_now() {
     assert_eq!(again.header("idempotency-replayed"), Some("true"));
     assert_eq!((again.body.clone(), again.header("etag")), (first.body.clone(), first.header("etag")));
     tune(&op, "\"1\"", &settings(40, 10)).key("k").await.problem(422, "idempotency_key_reused");
+    // Whoever wants the same after version 3 asks something else.
+    tune(&op, "\"3\"", &settings(20, 10)).key("k").await.problem(422, "idempotency_key_reused");
+    op.put(TUNING).json(&settings(20, 10)).key("k").await.problem(428, "if_match_required");
 }
 
 #[tokio::test]

@@ -61,7 +61,7 @@ async fn without_the_store_a_node_is_down_and_answers_503_that_says_nothing_inte
     op.get("/v1/operator/status").await.expect(200);
 
     faults.set_store_gone(false);
-    server.client().get("/readyz").await.expect(200);
+    eventually(async || Some(server.client().get("/readyz").await).filter(|reply| reply.status == 200)).await;
     op.publish("back").await;
     eventually(async || (op.feed_texts().await == ["back"]).then_some(())).await;
 }
@@ -83,6 +83,22 @@ async fn without_shard_and_log_a_node_is_degraded_and_serves() {
     ben.publish("later").await;
     let all = ["by ann", "by ben", "later"];
     eventually(async || (sorted(ann.feed_texts().await) == all).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_flood_of_probes_asks_no_more_of_the_parts_than_a_few() {
+    let faults = Faults::new(4);
+    let server = Server::over(faulty(&faults), |_| ()).await;
+    faults.set(Fault::LogUnavailable, 1.0);
+    let asked = || faults.injected(Fault::LogUnavailable);
+    let before = asked();
+    for n in 0..300 {
+        let path = if n % 2 == 0 { "/healthz" } else { "/readyz" };
+        let health = server.client().get(path).await.expect(200).json();
+        assert_eq!(health["checks"]["log"], "cannot be reached");
+    }
+    // The node itself asks too, some times a second.
+    assert!(asked() - before < 150, "{} questions", asked() - before);
 }
 
 #[tokio::test]
@@ -118,6 +134,7 @@ async fn a_command_whose_outcome_is_unknown_is_settled_by_its_key() {
 async fn a_request_past_its_deadline_is_503() {
     let server = Server::with(|settings| {
         settings.bounds.request = Duration::from_millis(100);
+        settings.requests_per_second = 50;
         settings.bounds.body = Duration::from_secs(60);
     })
     .await;
@@ -128,4 +145,5 @@ async fn a_request_past_its_deadline_is_503() {
         answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after") && answer.contains("unavailable"),
         "{answer}"
     );
+    assert!(answer.contains("ratelimit: \"address\""), "it was counted: {answer}");
 }

@@ -47,6 +47,11 @@ impl Removals {
         tail.removed.push_back(Removed { position, post, author });
     }
 
+    /// Every removal after this position is here.
+    pub fn floor(&self) -> Position {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).floor
+    }
+
     /// The first `limit` removals in `(after, upto]` whose authors are `of`; none where they do not reach back so far.
     pub fn between(
         &self,

@@ -24,7 +24,7 @@ const MADE_HERE: u8 = 0;
 pub struct ClientKey {
     /// 1 to 255 visible ASCII characters.
     pub key: String,
-    /// Digest of method, path and body.
+    /// Digest of method, path, `If-Match` and body.
     pub fingerprint: [u8; 16],
 }
 

@@ -136,7 +136,7 @@ impl Reads {
             .map(|last| self.signer.seal(ListId::Home(reader), [epoch, position.0, last.post.id().0]));
         let liked = self.liked(reader, slot, items.iter().map(|item| item.post.id())).await?;
         let fresh = self.fresh(reader, view, position);
-        Ok(Feed { items, liked, next, fresh, gap: false })
+        Ok(Feed { items, liked, next, fresh, era: self.era(view, position), gap: false })
     }
 
     pub(super) fn fresh(&self, reader: UserId, view: &View, position: Position) -> String {

@@ -46,6 +46,8 @@ pub struct Feed {
     pub next: Option<String>,
     /// The token that asks for what was logged after this page was made.
     pub fresh: String,
+    /// As long as this is the same, an older `fresh` of the reader still tells what came since.
+    pub era: [u64; 4],
     /// Whether this is a first page because what was asked since could not be told.
     pub gap: bool,
 }

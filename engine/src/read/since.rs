@@ -1,6 +1,8 @@
 //! What was logged since a page was made: from the ring, by log position, so also posts with lower ids.
 
 use super::{Feed, FeedItem, PageRequest, ReadError, Reads, Source};
+use crate::cache::{Tier, View};
+use crate::limits::ERA_EVENTS;
 use crate::model::{Position, PostId, Stamp, UserId};
 use crate::ports::StoreError;
 use crate::timeline::ListId;
@@ -68,12 +70,24 @@ impl Reads {
                 break;
             }
         }
-        Ok(self.page_since(reader, &span, items, page.limit).await?)
+        Ok(self.page_since(reader, &view, &span, items, page.limit).await?)
+    }
+
+    /// What a token of a page at `position` needs to be told what came since: the history, no wider view, and that ring
+    /// and removals reach back to it. How far they do is rounded, so that it is the same for many events. A store whose
+    /// stamps trail may say of a view that it is as wide as its own stamp: a token of it tells nothing, a later one does.
+    pub(super) fn era(&self, view: &View, position: Position) -> [u64; 4] {
+        let Tier { epoch, ring, removals, .. } = &*self.tier;
+        let (widened, stamp) = (view.follow.widened, view.follow.stamp);
+        let coarse = Position(position.0 - position.0 % ERA_EVENTS);
+        let known = coarse.max(ring.floor_position()).max(removals.floor());
+        [epoch.0, widened.0, u64::from(widened >= stamp), known.0]
     }
 
     async fn page_since(
         &self,
         reader: UserId,
+        view: &View,
         span: &Span,
         mut items: Vec<FeedItem>,
         limit: usize,
@@ -88,6 +102,6 @@ impl Reads {
         let liked = self.liked(reader, None, items.iter().map(|item| item.post.id())).await?;
         // The stamp stays that of the first page: what widened since then is still to be told.
         let fresh = self.signer.seal(ListId::Fresh(reader), [epoch, span.upto.0, span.stamp.0]);
-        Ok(Feed { items, liked, next, fresh, gap: false })
+        Ok(Feed { items, liked, next, fresh, era: self.era(view, span.upto), gap: false })
     }
 }

@@ -3,6 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+/// Bits of an IPv4 address in IPv6's clothes that are clothes.
+const MAPPED_BITS: u32 = 96;
+
 /// Addresses that share their first bits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Network {
@@ -45,8 +48,17 @@ impl FromStr for Network {
         };
         let address: IpAddr = address.parse().map_err(|_| ())?;
         let widest = if address.is_ipv4() { 32 } else { 128 };
-        let prefix_bits = bits.map_or(Ok(widest), |bits| bits.parse().map_err(|_| ()))?;
-        if prefix_bits > widest { Err(()) } else { Ok(Self { address, prefix_bits }) }
+        let prefix_bits: u32 = bits.map_or(Ok(widest), |bits| bits.parse().map_err(|_| ()))?;
+        if prefix_bits > widest {
+            return Err(());
+        }
+        // As its members are compared.
+        Ok(match address.to_canonical() {
+            v4 if v4.is_ipv4() && address.is_ipv6() => {
+                Self { address: v4, prefix_bits: prefix_bits.checked_sub(MAPPED_BITS).ok_or(())? }
+            }
+            _ => Self { address, prefix_bits },
+        })
     }
 }
 
@@ -63,6 +75,14 @@ mod tests {
         assert!(contains("10.0.0.0/8", "10.200.3.4"));
         assert!(!contains("10.0.0.0/8", "11.0.0.1"));
         assert!(contains("10.0.0.0/8", "::ffff:10.1.1.1"));
+        for (network, inside, outside) in [
+            ("::ffff:10.1.1.1", "10.1.1.1", "10.1.1.2"),
+            ("::ffff:10.0.0.0/104", "10.9.9.9", "11.0.0.1"),
+            ("::ffff:0:0/96", "9.9.9.9", "::1"),
+        ] {
+            assert!(contains(network, inside) && contains(network, &format!("::ffff:{inside}")), "{network}");
+            assert!(!contains(network, outside), "{network}");
+        }
         assert!(contains("127.0.0.1", "127.0.0.1"));
         assert!(!contains("127.0.0.1", "127.0.0.2"));
         assert!(contains("0.0.0.0/0", "9.9.9.9"));
@@ -72,7 +92,8 @@ mod tests {
 
     #[test]
     fn what_is_not_a_network_is_refused() {
-        for text in ["", "proxy", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "::/129", "10.0.0/8"] {
+        for text in ["", "proxy", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "::/129", "10.0.0/8", "::ffff:10.0.0.1/95"]
+        {
             assert_eq!(text.parse::<Network>(), Err(()), "{text}");
         }
     }

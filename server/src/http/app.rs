@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::sync::watch;
-use tributary_engine::Engine;
 use tributary_engine::timeline::ListId;
+use tributary_engine::{Check, Engine};
 
 use super::etag::Validator;
+use super::lately::Lately;
 use super::limits::{Limits, SharedRates};
 use super::live::Streams;
 use super::pages::Pages;
-use super::settings::Settings;
+use super::settings::{PROBES_APART, Settings};
 use super::tokens::Tokens;
 use crate::config::TokenKey;
 
@@ -35,6 +37,10 @@ pub struct App {
     pub stopping: watch::Receiver<bool>,
     /// Renders the metrics as Prometheus text.
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
+    /// The metrics as they were rendered last.
+    pub rendered: Lately<Bytes>,
+    /// How the node was when somebody looked last.
+    pub checked: Lately<Arc<[Check]>>,
 }
 
 impl App {
@@ -53,6 +59,7 @@ impl App {
         let streams = Streams::new(&settings.bounds);
         let pages = Pages::default();
         let metrics = Box::new(metrics);
-        Self { engine, settings, tokens, limits, validator, pages, streams, stopping, metrics }
+        let (rendered, checked) = (Lately::new(PROBES_APART), Lately::new(PROBES_APART));
+        Self { engine, settings, tokens, limits, validator, pages, streams, stopping, metrics, rendered, checked }
     }
 }

@@ -1,11 +1,15 @@
 //! From a request to its route: role, method, door, body, handler, in this order, so that the cheapest refusal
-//! comes first and nothing is read for somebody who may not ask.
+//! comes first and nothing is read for somebody who may not ask. All of it has a deadline, and a panic is an answer.
 
+use std::any::Any;
 use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request};
+use futures::FutureExt;
+use http::{HeaderMap, Method, Request};
 use hyper::body::Incoming;
 
 use super::app::App;
@@ -13,6 +17,7 @@ use super::limits::Counted;
 use super::problem::Fault;
 use super::respond::Answer;
 use super::router::{self, Call, Door, Handled, Resource};
+use super::settings::Asset;
 use super::tokens::Caller;
 use super::{address, auth, idempotency, request};
 
@@ -48,9 +53,25 @@ impl Inbound {
 /// Answers a request.
 pub async fn dispatch(inbound: Inbound) -> Answer {
     let mut counted = Counted::default();
-    let mut answer = answered(inbound, &mut counted).await.unwrap_or_else(Fault::into_answer);
+    let deadline = inbound.app.settings.bounds.request;
+    let answered = bounded(deadline, answered(inbound, &mut counted)).await;
+    let mut answer = answered.unwrap_or_else(Fault::into_answer);
     counted.tell(answer.headers_mut());
     answer
+}
+
+/// What `work` comes to. What is still under way at the deadline is dropped.
+async fn bounded(deadline: Duration, work: impl Future<Output = Result<Answer, Fault>>) -> Result<Answer, Fault> {
+    match tokio::time::timeout(deadline, AssertUnwindSafe(work).catch_unwind()).await {
+        Ok(Ok(answered)) => answered,
+        Ok(Err(panic)) => Err(Fault::mistake(format!("a panic: {}", message(&*panic)))),
+        Err(_) => Err(Fault::unavailable("the deadline of the request passed")),
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
 }
 
 /// `counted`: what the caller is told of its rate, whatever the answer is.
@@ -59,8 +80,11 @@ async fn answered(inbound: Inbound, counted: &mut Counted) -> Result<Answer, Fau
     request::bounded_head(request.uri(), request.headers())?;
     let address = address::caller(peer, request.headers(), &app.settings.trusted_proxies);
     let Some((resource, id)) = found.filter(|(resource, _)| app.settings.api || resource.is_probe()) else {
-        *counted = app.limits.address(address).await?;
-        return page(&app, &request);
+        let asset = (app.settings.pages)(request.uri().path()).filter(|_| app.settings.api);
+        if asset.is_none_or(|asset| asset.is_document()) {
+            *counted = app.limits.address(address).await?;
+        }
+        return page(&app, request.method(), request.headers(), asset).await;
     };
     let Some(door) = resource.door(request.method()) else {
         *counted = app.limits.address(address).await?;
@@ -107,12 +131,10 @@ enum Admitted {
 }
 
 /// A static page, where there is one.
-fn page(app: &App, request: &Request<Incoming>) -> Result<Answer, Fault> {
-    let Some(asset) = (app.settings.pages)(request.uri().path()).filter(|_| app.settings.api) else {
-        return Err(Fault::unknown("unknown_route", "there is nothing at this path"));
-    };
-    if request.method() != Method::GET && request.method() != Method::HEAD {
+async fn page(app: &App, method: &Method, headers: &HeaderMap, asset: Option<Asset>) -> Result<Answer, Fault> {
+    let asset = asset.ok_or_else(|| Fault::unknown("unknown_route", "there is nothing at this path"))?;
+    if method != Method::GET && method != Method::HEAD {
         return Err(Fault::method("GET, HEAD"));
     }
-    Ok(app.pages.answer(&asset, request.headers()))
+    Ok(app.pages.answer(&asset, headers).await)
 }

@@ -1,7 +1,7 @@
 //! Idempotency keys: what a client names its request by, so that a retry gets the same answer (law 7).
 //! The engine keeps the outcome with the commit; the answer is rendered from it anew, the same each time.
 
-use http::header::{HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue, IF_MATCH};
 use http::request::Parts;
 use sha2::{Digest, Sha256};
 use tributary_engine::ClientKey;
@@ -25,11 +25,15 @@ pub fn client_key(parts: &Parts, body: &[u8]) -> Result<Option<ClientKey>, Fault
     Ok(Some(ClientKey { key: key.to_owned(), fingerprint: fingerprint(parts, body) }))
 }
 
-/// Method and path hold no NUL, so no two requests run together to the same digest.
+/// Method, path, `If-Match` and JSON hold no NUL, so no two requests run together to the same digest.
 fn fingerprint(parts: &Parts, body: &[u8]) -> [u8; 16] {
     let mut digest = Sha256::new();
     for part in [parts.method.as_str(), "\0", parts.uri.path(), "\0"] {
         digest.update(part);
+    }
+    for wanted in parts.headers.get_all(IF_MATCH) {
+        digest.update(wanted);
+        digest.update("\0");
     }
     digest.update(body);
     let digest: [u8; 32] = digest.finalize().into();

@@ -1,14 +1,11 @@
 //! What happens around every request, as tower layers: the request id, metrics and log outermost, then the form of the
-//! answer, then the deadline, which also turns a panic into an answer.
+//! answer.
 
-use std::any::Any;
 use std::convert::Infallible;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use futures::FutureExt;
 use http::header::{
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS,
 };
@@ -20,7 +17,7 @@ use tracing::Instrument;
 
 use super::cors;
 use super::dispatch::{Inbound, dispatch};
-use super::problem::{Fault, Internal};
+use super::problem::Internal;
 use super::respond::{self, Answer};
 use super::shape::Asked;
 
@@ -43,7 +40,6 @@ pub fn stack() -> impl Answers {
     ServiceBuilder::new()
         .layer(layer_fn(observed))
         .layer(layer_fn(shaped))
-        .layer(layer_fn(bounded))
         .service(service_fn(|inbound| async { Ok(dispatch(inbound).await) }))
 }
 
@@ -95,27 +91,6 @@ fn shaped<S: Answers>(inner: S) -> impl Answers {
             Ok(asked.shape(origins, answer))
         }
     })
-}
-
-/// The deadline of a request, under which everything below runs: what is still under way then is dropped.
-fn bounded<S: Answers>(inner: S) -> impl Answers {
-    service_fn(move |inbound: Inbound| {
-        let inner = inner.clone();
-        async move {
-            let deadline = inbound.app.settings.bounds.request;
-            let caught = AssertUnwindSafe(answer(inner, inbound)).catch_unwind();
-            Ok(match tokio::time::timeout(deadline, caught).await {
-                Ok(Ok(answer)) => answer,
-                Ok(Err(panic)) => Fault::mistake(format!("a panic: {}", message(&*panic))).into_answer(),
-                Err(_) => Fault::unavailable("the deadline of the request passed").into_answer(),
-            })
-        }
-    })
-}
-
-fn message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
 }
 
 /// The client's own id of the request if it is one, else a new one.

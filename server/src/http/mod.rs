@@ -1,7 +1,7 @@
 //! The HTTP server: hyper directly, one table of routes ([`router`]), tower layers around it ([`layers`]).
 //!
-//! A request goes: connection ([`server`]) -> id, metrics, log, form of the answer ([`shape`]), deadline ([`layers`])
-//! -> role, method, door, body ([`dispatch`]) -> handler ([`routes`]) -> engine. Handlers parse ([`request`]), ask the
+//! A request goes: connection ([`server`]) -> id, metrics, log ([`layers`]), form of the answer ([`shape`])
+//! -> deadline, role, method, door, body ([`dispatch`]) -> handler ([`routes`]) -> engine. Handlers parse ([`request`]), ask the
 //! engine, and render the answer ([`respond`]), which may go on ([`live`]); whatever goes wrong is a
 //! [`Fault`](problem::Fault).
 
@@ -16,6 +16,7 @@ mod exchanges;
 #[cfg(test)]
 mod fuzz_tests;
 mod idempotency;
+mod lately;
 mod layers;
 mod limits;
 mod live;

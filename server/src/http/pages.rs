@@ -2,27 +2,27 @@
 //! files, and nobody may put them into a frame.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, ETAG, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, X_FRAME_OPTIONS,
 };
+use tokio::sync::OnceCell;
 
 use super::coding::{self, Coding, Effort};
 use super::etag;
 use super::respond::{self, Answer};
 use super::settings::{Asset, COMPRESSED_BYTES_MIN};
 
-/// What browsers are told about every page, besides what they are told about every answer. Sign-in opens a window of
-/// another origin, which may speak to the page that opened it.
+/// What browsers are told about every page, besides what they are told about every answer.
 const POLICIES: [(HeaderName, &str); 6] = [
     (
         CONTENT_SECURITY_POLICY,
         "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
     ),
-    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin-allow-popups"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (
         HeaderName::from_static("permissions-policy"),
         "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
@@ -34,7 +34,7 @@ const POLICIES: [(HeaderName, &str); 6] = [
 
 /// The pages of a process, as they are sent.
 #[derive(Default)]
-pub struct Pages(Mutex<HashMap<Key, Coded>>);
+pub struct Pages(Mutex<HashMap<Key, Arc<OnceCell<Coded>>>>);
 
 /// Where the bytes of a page are and how many, and the coding.
 type Key = (usize, usize, Option<Coding>);
@@ -48,11 +48,11 @@ struct Coded {
 
 impl Pages {
     /// The page as a client with these headers likes it best.
-    pub fn answer(&self, asset: &Asset, client: &HeaderMap) -> Answer {
+    pub async fn answer(&self, asset: &Asset, client: &HeaderMap) -> Answer {
         let shrinks = asset.bytes.len() >= COMPRESSED_BYTES_MIN
             && coding::compresses(&HeaderValue::from_static(asset.content_type));
         let coding = coding::liked_best(client).filter(|_| shrinks);
-        let Coded { bytes, etag } = self.coded(asset, coding);
+        let Coded { bytes, etag } = self.coded(*asset, coding).await;
         let mut answer = respond::bytes(StatusCode::OK, asset.content_type, bytes);
         let headers = answer.headers_mut();
         headers.insert(ETAG, etag);
@@ -66,15 +66,43 @@ impl Pages {
         answer
     }
 
-    fn coded(&self, asset: &Asset, coding: Option<Coding>) -> Coded {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = || Coded {
-            bytes: match coding {
-                Some(coding) => coding::compressed(asset.bytes, coding, Effort::Kept),
-                None => Bytes::from_static(asset.bytes),
-            },
-            etag: etag::of_bytes(asset.bytes),
-        };
-        kept.entry((asset.bytes.as_ptr().addr(), asset.bytes.len(), coding)).or_insert_with(made).clone()
+    async fn coded(&self, asset: Asset, coding: Option<Coding>) -> Coded {
+        let key = (asset.bytes.as_ptr().addr(), asset.bytes.len(), coding);
+        let kept = Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default());
+        kept.get_or_init(|| made(asset, coding)).await.clone()
+    }
+}
+
+/// A large page is compressed for so long that it would stop everybody else on a thread of the runtime.
+async fn made(asset: Asset, coding: Option<Coding>) -> Coded {
+    let make = move || Coded {
+        bytes: match coding {
+            Some(coding) => coding::compressed(asset.bytes, coding, Effort::Kept),
+            None => Bytes::from_static(asset.bytes),
+        },
+        etag: etag::of_bytes(asset.bytes),
+    };
+    tokio::task::spawn_blocking(make).await.expect("compressing in memory does not fail")
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_visitor_of_a_page_holds_no_thread_of_the_runtime() {
+        let asset = Asset { content_type: "text/javascript", bytes: &[b'/'; 100_000] };
+        let mut client = HeaderMap::new();
+        client.insert("accept-encoding", HeaderValue::from_static("zstd"));
+        let pages = Pages::default();
+        let first = pages.answer(&asset, &client);
+        tokio::pin!(first);
+        assert!(first.as_mut().now_or_never().is_none(), "compressed on this thread");
+        let answer = first.await;
+        assert!(respond::length(&answer).is_some_and(|length| length < 1_000));
+        let again = pages.answer(&asset, &client).now_or_never().expect("it is kept");
+        assert_eq!(respond::bytes_of(again.into_body()), respond::bytes_of(answer.into_body()));
     }
 }

@@ -13,7 +13,7 @@ use tributary_engine::read::ReadError;
 use super::respond::{self, Answer};
 
 /// Seconds after which a client may try again what failed for a reason that passes.
-const RETRY_AFTER_S: u64 = 1;
+pub const RETRY_AFTER_S: u64 = 1;
 
 /// Why a request is not answered as asked.
 #[derive(Debug)]

@@ -34,7 +34,8 @@ pub type Handled = BoxFuture<'static, Result<Answer, Fault>>;
 /// Who may use a route, and what answers it.
 #[derive(Clone, Copy)]
 pub enum Door {
-    /// Anybody, any number of times, on every process: health and metrics.
+    /// Anybody, any number of times, on every process: health and metrics. What they cost must not grow with their
+    /// number.
     Probe(fn(Call) -> Handled),
     /// Anybody, without a token.
     Guest(fn(Call) -> Handled),

@@ -73,6 +73,14 @@ pub struct Asset {
     pub bytes: &'static [u8],
 }
 
+impl Asset {
+    /// Whether it is a page itself, and not a part of one. Only pages are counted against an address' rate: a page of
+    /// which a part is refused does not work at all.
+    pub fn is_document(&self) -> bool {
+        self.content_type.starts_with("text/html")
+    }
+}
+
 /// What a connection and a request may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
@@ -86,7 +94,7 @@ pub struct Bounds {
     pub body: Duration,
     /// From the end of the headers to the answer.
     pub request: Duration,
-    /// How long a peer may take no byte of what it is sent.
+    /// How long a peer may take no byte of what it is sent, nor the next 16 KiB of one answer.
     pub write: Duration,
     /// What requests in flight get to finish at shutdown.
     pub drain: Duration,
@@ -122,8 +130,8 @@ impl Default for Bounds {
 pub const URI_BYTES: usize = 8 * 1024;
 /// Bytes of a request's headers.
 pub const HEADER_BYTES: usize = 16 * 1024;
-/// Bytes that are read of headers at all. What lies between is answered with a problem document; beyond, hyper
-/// answers with a bare 431.
+/// Bytes that are read of headers at all. What lies between is answered with a problem document. Beyond, at more than
+/// 100 headers over HTTP/1.1, and to what is no HTTP, hyper answers with a bare status, without a request id.
 pub const HEADER_BUFFER_BYTES: usize = 128 * 1024;
 /// Bytes that are read and dropped of a body that is too large, so that its sender gets to read the answer.
 pub const DROPPED_BODY_BYTES: usize = 1024 * 1024;
@@ -141,6 +149,8 @@ pub const SEND_BUFFER_BYTES: usize = 64 * 1024;
 pub const COMPRESSED_BYTES_MIN: usize = 1024;
 /// Bytes of a body that are compressed while others wait.
 pub const COMPRESSED_BYTES_MAX: usize = 256 * 1024;
+/// Probes that come within this time get what the first of them got.
+pub const PROBES_APART: Duration = Duration::from_millis(250);
 /// How long all checks of health may take; the engine bounds each.
 pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(4);
 

@@ -78,6 +78,14 @@ mod tests {
     }
 
     #[test]
+    fn it_says_that_it_starts_until_every_module_is_there() {
+        let main = text("/").split("<main").nth(1).expect("a main part").trim_start();
+        let first = main.split('>').nth(1).expect("something in it");
+        assert!(first.contains("id=\"starting\"") && !first.contains("hidden"), "{first}");
+        assert!(text("/app.js").contains("find(\"starting\").remove();"));
+    }
+
+    #[test]
     fn every_file_is_part_of_the_page() {
         let imports = |path: &str| paths().any(|module| text(module).contains(&format!("\".{path}\"")));
         for path in paths().filter(|path| path.ends_with(".js")) {

@@ -11,8 +11,20 @@ use super::client::Reply;
 
 /// Headers that come only with some answers of a status.
 const SOMETIMES: &[&str] = &["idempotency-replayed", "etag", "ratelimit", "ratelimit-policy"];
+/// Headers that come only with some refusals of a status.
+const SOMETIMES_REFUSED: &[&str] = &["set-cookie"];
 /// Headers that are never sent without being described.
-const TOLD: &[&str] = &["etag", "location", "retry-after", "www-authenticate", "idempotency-replayed", "allow"];
+const TOLD: &[&str] = &[
+    "allow",
+    "etag",
+    "idempotency-replayed",
+    "location",
+    "ratelimit",
+    "ratelimit-policy",
+    "retry-after",
+    "set-cookie",
+    "www-authenticate",
+];
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     let mut document = serde_json::from_str(include_str!("../openapi.json")).unwrap();
@@ -90,9 +102,11 @@ fn header_faults(reply: &Reply, described: &Value) -> Vec<String> {
     let none = Map::new();
     let described: Vec<String> =
         described.as_object().unwrap_or(&none).keys().map(|name| name.to_lowercase()).collect();
+    let refused = reply.status.as_u16() >= 400;
+    let sometimes = |name: &str| SOMETIMES.contains(&name) || (refused && SOMETIMES_REFUSED.contains(&name));
     let missing = described
         .iter()
-        .filter(|name| !SOMETIMES.contains(&name.as_str()) && reply.header(name).is_none())
+        .filter(|name| !sometimes(name) && reply.header(name).is_none())
         .map(|name| format!("the header {name} is missing"));
     let untold = TOLD
         .iter()

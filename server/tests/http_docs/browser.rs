@@ -29,7 +29,7 @@ pub struct Browser {
     session: Value,
     sent: u64,
     /// What the page complained of: its console, and what its policy forbade.
-    pub complaints: Vec<String>,
+    pub complaints: Vec<Value>,
     _folder: TempDir,
 }
 
@@ -124,7 +124,7 @@ impl Browser {
             _ => false,
         };
         if complains {
-            self.complaints.push(told.to_string());
+            self.complaints.push(told.clone());
         }
     }
 }

@@ -3,7 +3,8 @@
 use http::Method;
 
 use super::operation::{Described, guest, text, visitor};
-use super::shapes::{DevLogin, RefreshToken, Tokens, Ways};
+use super::shapes::{Tokens, Ways};
+use crate::http::routes::auth::{DevLogin, Held};
 
 /// Each of them.
 pub fn operations() -> Vec<Described> {
@@ -32,6 +33,8 @@ pub fn operations() -> Vec<Described> {
             .query("error", "Why the provider refused.", text(), false)
             .query("iss", "Who the provider says to be.", text(), false)
             .answers::<Tokens>(200, "Tokens of the user.")
+            .with("Set-Cookie", "Takes away the cookie of the login.")
+            .refuses_with("Set-Cookie", "Takes away the cookie of the login, where that is known.")
             .refuses(400, &["bad_parameter", "duplicate_header", "bad_state", "bad_issuer", "code_missing"])
             .refuses(400, &["sign_in_refused"])
             .refuses(401, &["code_refused", "id_token_refused"])
@@ -39,12 +42,12 @@ pub fn operations() -> Vec<Described> {
             .refuses(409, &["identity_taken"]),
         guest(Method::POST, "/v1/auth/refresh", "refreshTokens", "Get new tokens for a refresh token")
             .about("The old refresh token is spent: using it again revokes all that came from the same sign-in.")
-            .takes::<RefreshToken>()
+            .takes::<Held>()
             .answers::<Tokens>(200, "New tokens.")
             .refuses(401, &["refresh_token_invalid", "refresh_token_reused"]),
         guest(Method::POST, "/v1/auth/logout", "signOut", "Revoke a refresh token")
             .about("And all that came from the same sign-in. Nothing is told of a token that is not known.")
-            .takes::<RefreshToken>()
+            .takes::<Held>()
             .answers_nothing(204, "It is good no more."),
     ]
 }

@@ -12,6 +12,7 @@ pub fn operations() -> Vec<Described> {
         probe(Method::GET, path, id, summary)
             .answers::<Health>(200, "It can serve, if only worse (`degraded`).")
             .answers::<Health>(503, "It cannot serve.")
+            .with("Retry-After", "Seconds after which to ask again.")
     };
     vec![
         health("/healthz", "getHealth", "Whether this process is well"),

@@ -45,6 +45,8 @@ pub struct Described {
     operation: OperationBuilder,
     answers: Vec<(u16, ResponseBuilder)>,
     refusals: BTreeMap<u16, Vec<&'static str>>,
+    /// Headers of its refusals.
+    with_refusals: Vec<(&'static str, &'static str)>,
     schemas: Vec<Named>,
 }
 
@@ -76,9 +78,8 @@ pub fn operator(method: Method, path: &'static str, id: &str, summary: &str) -> 
 impl Described {
     fn new(who: Who, method: Method, path: &'static str, id: &str, summary: &str) -> Self {
         let operation = OperationBuilder::new().operation_id(Some(id)).summary(Some(summary));
-        let described =
-            Self { method, path, who, operation, answers: vec![], refusals: BTreeMap::new(), schemas: vec![] };
-        described.implied()
+        let (answers, refusals, with_refusals, schemas) = (vec![], BTreeMap::new(), vec![], vec![]);
+        Self { method, path, who, operation, answers, refusals, with_refusals, schemas }.implied()
     }
 
     fn implied(mut self) -> Self {
@@ -238,6 +239,12 @@ impl Described {
         self
     }
 
+    /// A header that comes with refusals.
+    pub fn refuses_with(mut self, name: &'static str, what: &'static str) -> Self {
+        self.with_refusals.push((name, what));
+        self
+    }
+
     /// A reference to the schema of `T`, which is kept with all that it names.
     fn named<T: ToSchema>(&mut self) -> Ref {
         let name = T::name().into_owned();
@@ -251,7 +258,7 @@ impl Described {
     pub fn finish(mut self, tag: &str) -> (HttpMethod, Operation, Vec<Named>) {
         let mut responses: BTreeMap<u16, RefOr<Response>> = BTreeMap::new();
         for (status, codes) in std::mem::take(&mut self.refusals) {
-            responses.insert(status, problems::reference(status, &codes).into());
+            responses.insert(status, problems::refusal(status, &codes, &self.with_refusals));
         }
         let problem = ContentBuilder::new().schema(Some(Problem::reference())).build();
         for (status, response) in std::mem::take(&mut self.answers) {

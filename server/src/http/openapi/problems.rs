@@ -1,6 +1,6 @@
 //! Refusals: what each status means, and the headers that come with it. Operations refer to them, and add their codes.
 
-use utoipa::openapi::{ContentBuilder, Ref, Response, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
 use super::operation::{seconds, told};
 use super::shapes::Problem;
@@ -34,32 +34,38 @@ const REFUSALS: &[(u16, &str, &str)] = &[
     (503, "ServiceUnavailable", "It cannot be answered now."),
 ];
 
+/// Statuses of what is refused before it is counted.
+const UNCOUNTED: &[u16] = &[414, 431];
+
 /// Every refusal by its name.
 pub fn responses() -> impl Iterator<Item = (&'static str, Response)> {
-    REFUSALS.iter().map(|&(status, name, what)| {
-        let content = ContentBuilder::new().schema(Some(Problem::reference())).build();
-        let response = ResponseBuilder::new().description(what).content(CONTENT_TYPE, content);
-        let response = response.header("X-Request-Id", told("Names the request in the server's log."));
-        let response = match status {
-            401 => response.header("WWW-Authenticate", told("`Bearer`.")),
-            426 => response.header("Upgrade", told("`websocket`.")),
-            429 => {
-                let rates = RATES.iter().map(|(name, what)| (*name, told(what)));
-                let response = rates.fold(response, |response, (name, header)| response.header(name, header));
-                response.header("Retry-After", seconds("Seconds after which to try again."))
-            }
-            503 => response.header("Retry-After", seconds("Seconds after which to try again.")),
-            _ => response,
-        };
-        (name, response.build())
-    })
+    REFUSALS.iter().map(|&(status, name, what)| (name, response(status, what).build()))
 }
 
-/// A refusal with the codes that an operation gives there.
-pub fn reference(status: u16, codes: &[&str]) -> Ref {
+fn response(status: u16, what: &str) -> ResponseBuilder {
+    let content = ContentBuilder::new().schema(Some(Problem::reference())).build();
+    let response = ResponseBuilder::new().description(what).content(CONTENT_TYPE, content);
+    let response = response.header("X-Request-Id", told("Names the request in the server's log."));
+    let rates = RATES.iter().filter(|_| !UNCOUNTED.contains(&status));
+    let response = rates.fold(response, |response, (name, what)| response.header(*name, told(what)));
+    match status {
+        401 => response.header("WWW-Authenticate", told("`Bearer`.")),
+        426 => response.header("Upgrade", told("`websocket`.")),
+        429 | 503 => response.header("Retry-After", seconds("Seconds after which to try again.")),
+        _ => response,
+    }
+}
+
+/// A refusal with the codes that an operation gives there, and headers of its own.
+pub fn refusal(status: u16, codes: &[&str], headers: &[(&str, &str)]) -> RefOr<Response> {
     let (_, name, what) = REFUSALS.iter().find(|refusal| refusal.0 == status).expect("every refusal is in the table");
     let codes: Vec<String> = codes.iter().map(|code| format!("`{code}`")).collect();
-    let mut reference = Ref::from_response_name(*name);
-    reference.description = format!("{what} Codes: {}.", codes.join(", "));
-    reference
+    let description = format!("{what} Codes: {}.", codes.join(", "));
+    if headers.is_empty() || UNCOUNTED.contains(&status) {
+        let mut reference = Ref::from_response_name(*name);
+        reference.description = description;
+        return reference.into();
+    }
+    let own = headers.iter();
+    own.fold(response(status, &description), |response, (name, what)| response.header(*name, told(what))).into()
 }

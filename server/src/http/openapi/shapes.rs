@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa::openapi::Ref;
 
@@ -148,17 +147,6 @@ pub struct SourcedFeed {
     took_us: u64,
 }
 
-/// What a login of developers asks for.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DevLogin {
-    #[schema(pattern = "^[a-z0-9_]{1,30}$", example = "ann")]
-    handle: String,
-    /// Whether the token is an operator's.
-    #[schema(value_type = bool, required = false, default = false)]
-    operator: Option<bool>,
-}
-
 /// The ways to sign in.
 #[derive(ToSchema)]
 pub struct Ways {
@@ -167,13 +155,6 @@ pub struct Ways {
     /// Names of providers.
     #[schema(example = json!(["github"]))]
     providers: Vec<String>,
-}
-
-/// A refresh token, as it was given.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RefreshToken {
-    refresh_token: String,
 }
 
 /// What a sign-in comes to.

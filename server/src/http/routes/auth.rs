@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use tributary_engine::Renewal;
 use tributary_engine::model::{Handle, Millis, NewSession, Refresh, User};
 use tributary_engine::ports::Clock;
+use utoipa::ToSchema;
 
 use crate::http::app::App;
 use crate::http::problem::Fault;
@@ -14,17 +15,23 @@ use crate::http::request;
 use crate::http::respond::{self, Answer, UserBody};
 use crate::http::router::Call;
 
-#[derive(Deserialize)]
+/// What a login of developers asks for.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct DevLogin {
+pub struct DevLogin {
+    #[schema(pattern = "^[a-z0-9_]{1,30}$", example = "ann")]
     handle: String,
+    /// Whether the token is an operator's.
     #[serde(default)]
+    #[schema(default = false)]
     operator: bool,
 }
 
-#[derive(Deserialize)]
+/// A refresh token, as it was given.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Held {
+#[schema(as = RefreshToken)]
+pub struct Held {
     refresh_token: String,
 }
 

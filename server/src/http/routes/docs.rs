@@ -21,28 +21,28 @@ pub async fn document(_call: Call) -> Result<Answer, Fault> {
 
 /// `GET /docs`
 pub async fn page(call: Call) -> Result<Answer, Fault> {
-    Ok(file(&call, "text/html; charset=utf-8", include_bytes!("docs/index.html")))
+    Ok(file(&call, "text/html; charset=utf-8", include_bytes!("docs/index.html")).await)
 }
 
 /// `GET /docs/init.js`
 pub async fn init(call: Call) -> Result<Answer, Fault> {
-    Ok(file(&call, JS, include_bytes!("docs/init.js")))
+    Ok(file(&call, JS, include_bytes!("docs/init.js")).await)
 }
 
 /// `GET /docs/swagger-ui.js`
 pub async fn script(call: Call) -> Result<Answer, Fault> {
-    Ok(file(&call, JS, include_bytes!("docs/vendor/swagger-ui-bundle.js")))
+    Ok(file(&call, JS, include_bytes!("docs/vendor/swagger-ui-bundle.js")).await)
 }
 
 /// `GET /docs/swagger-ui.css`
 pub async fn style(call: Call) -> Result<Answer, Fault> {
-    Ok(file(&call, "text/css; charset=utf-8", include_bytes!("docs/vendor/swagger-ui.css")))
+    Ok(file(&call, "text/css; charset=utf-8", include_bytes!("docs/vendor/swagger-ui.css")).await)
 }
 
 const JS: &str = "text/javascript; charset=utf-8";
 
-fn file(call: &Call, content_type: &'static str, bytes: &'static [u8]) -> Answer {
-    let mut answer = call.app.pages.answer(&Asset { content_type, bytes }, &call.parts.headers);
+async fn file(call: &Call, content_type: &'static str, bytes: &'static [u8]) -> Answer {
+    let mut answer = call.app.pages.answer(&Asset { content_type, bytes }, &call.parts.headers).await;
     answer.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     answer
 }

@@ -27,7 +27,7 @@ pub async fn home(call: Call, caller: Caller) -> Result<Answer, Fault> {
 
 /// The page that clients ask for again and again, with a validator of what they see of it: posts with their likes, and
 /// whether more follow. Nothing else of a post ever changes. Of whom it is, is part of it, for cursors and tokens are
-/// of one reader only.
+/// of one reader only; and what `fresh` rests on, for whoever is told 304 keeps an older one, which has to tell still.
 fn first_page(mut seen: Validator, reader: UserId, feed: &Feed) -> Answer {
     seen.say(reader.0);
     seen.say(feed.items.len() as u64);
@@ -38,6 +38,7 @@ fn first_page(mut seen: Validator, reader: UserId, feed: &Feed) -> Answer {
     let body = rendered(feed, write, None);
     feed.liked.iter().for_each(|id| seen.say(id.0));
     seen.say(u64::from(feed.next.is_some()));
+    feed.era.iter().for_each(|&number| seen.say(number));
     let mut answer = respond::rendered(StatusCode::OK, body);
     answer.headers_mut().insert(ETAG, seen.etag());
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
@@ -122,6 +123,7 @@ mod tests {
             liked: vec![PostId::new(at, 1, 2)],
             next: None,
             fresh: "f".to_owned(),
+            era: [0; 4],
             gap: false,
         }
     }

@@ -1,12 +1,14 @@
 //! Health and metrics: what supervisors and monitors ask of every process.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use http::StatusCode;
+use http::header::{HeaderValue, RETRY_AFTER};
 use serde::Serialize;
 use tributary_engine::Check;
 
-use crate::http::problem::Fault;
+use crate::http::problem::{Fault, RETRY_AFTER_S};
 use crate::http::respond::{self, Answer};
 use crate::http::router::Call;
 use crate::http::settings::HEALTH_TIMEOUT;
@@ -20,12 +22,18 @@ struct HealthBody {
 /// `GET /healthz`, `GET /readyz`: a process that cannot serve is neither healthy nor ready; one that can serve
 /// only worse is both.
 pub async fn health(call: Call) -> Result<Answer, Fault> {
-    let checks = match tokio::time::timeout(HEALTH_TIMEOUT, call.app.engine.health()).await {
-        Ok(checks) => checks,
-        Err(_) => vec![Check { name: "engine", state: Err("no answer in time"), vital: true }],
+    let look = async {
+        match tokio::time::timeout(HEALTH_TIMEOUT, call.app.engine.health()).await {
+            Ok(checks) => checks.into(),
+            Err(_) => Arc::from([Check { name: "engine", state: Err("no answer in time"), vital: true }]),
+        }
     };
-    let (status, body) = judged(&checks);
-    Ok(respond::json(status, &body))
+    let (status, body) = judged(&call.app.checked.get(look).await);
+    let mut answer = respond::json(status, &body);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+    }
+    Ok(answer)
 }
 
 fn judged(checks: &[Check]) -> (StatusCode, HealthBody) {
@@ -48,7 +56,8 @@ fn judged(checks: &[Check]) -> (StatusCode, HealthBody) {
 
 /// `GET /metrics`
 pub async fn metrics(call: Call) -> Result<Answer, Fault> {
-    Ok(respond::bytes(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", (call.app.metrics)()))
+    let rendered = call.app.rendered.get(async { (call.app.metrics)().into() }).await;
+    Ok(respond::bytes(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", rendered))
 }
 
 #[cfg(test)]

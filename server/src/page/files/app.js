@@ -151,4 +151,5 @@ find("skip").addEventListener("click", (event) => {
   find("main").focus();
 });
 setInterval(() => document.hidden || posts.tick(), TICK_MS);
+find("starting").remove(); // where one module is missing, none runs, and it stays
 begin();
