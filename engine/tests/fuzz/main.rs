@@ -1,9 +1,19 @@
-//! Fuzz targets for what the engine decodes and everybody may call: tokens, packed ids, windows, runs, events. Those of
-//! private parsers stand beside these. Folders beside this file keep inputs that are tried every time.
+//! Fuzz targets for what the engine decodes and everybody may call: tokens, packed ids, windows, runs, events, notes, and
+//! a whole node under whatever the log brings ([`node`]). Those of private parsers stand beside these. Folders beside this
+//! file keep inputs that are tried every time.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod node;
+mod notes;
+
+use tributary_engine::limits::POPULAR_POSTS;
 use tributary_engine::model::{Channel, Epoch, Event, LoggedEvent, NumberedEvent, Position, PostId, Stamp, UserId};
+use tributary_engine::read::POPULAR_CURSOR_CHARS;
 use tributary_engine::testkit::fuzz;
-use tributary_engine::timeline::packed::{pack, put_number, take_number, unpack};
+use tributary_engine::timeline::packed::{
+    pack, pack_unordered, put_number, take_number, unordered_bytes, unpack, unpack_unordered,
+};
 use tributary_engine::timeline::{ListId, Run, SegmentHeader, Signer, Window, fold};
 
 const EPOCH: Epoch = Epoch(7);
@@ -13,6 +23,7 @@ macro_rules! kept {
         concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/", $name)
     };
 }
+pub(crate) use kept;
 
 fn ids(count: u64) -> Vec<PostId> {
     (0..count).map(|n| PostId((1 << 61) - n * n * 1_000_003)).collect()
@@ -47,6 +58,45 @@ fn a_token_is_opened_only_if_it_was_sealed() {
             "{text:?} was opened as {opened:?}"
         );
         opened.is_some()
+    });
+}
+
+#[test]
+fn a_token_of_bytes_is_opened_only_if_it_was_sealed() {
+    let (signer, older) = (Signer::new(&[1; 32]).and_opens(&[2; 32]), Signer::new(&[2; 32]));
+    let sealed = [
+        signer.seal_bytes(ListId::Popular, b""),
+        signer.seal_bytes(ListId::Popular, &[7; 40]),
+        older.seal_bytes(ListId::Popular, &[8; 3]),
+    ];
+    let foreign =
+        [Signer::new(&[3; 32]).seal_bytes(ListId::Popular, &[7; 40]), signer.seal_bytes(ListId::Tunings, &[7; 40])];
+    let seeds = sealed.iter().chain(&foreign).map(|token| token.clone().into_bytes()).collect();
+    fuzz(kept!("token_bytes"), seeds, |input| {
+        let Ok(text) = std::str::from_utf8(input) else { return false };
+        let opened = signer.open_bytes(ListId::Popular, text, POPULAR_CURSOR_CHARS);
+        assert_eq!(opened.is_some(), sealed.iter().any(|token| token == text), "{text:?} was opened as {opened:?}");
+        opened.is_some()
+    });
+}
+
+#[test]
+fn ids_in_any_order_are_bounded_and_packed_again_the_same() {
+    let packed = |ids: &[PostId]| {
+        let mut bytes = Vec::new();
+        pack_unordered(ids, &mut bytes);
+        bytes
+    };
+    let mut shuffled = ids(40);
+    shuffled.rotate_left(13);
+    let seeds = vec![packed(&[]), packed(&shuffled), packed(&ids(POPULAR_POSTS as u64)), packed(&[PostId::MAX])];
+    fuzz(kept!("unordered"), seeds, |input| {
+        let Some(ids) = unpack_unordered(input, POPULAR_POSTS) else { return false };
+        assert!(ids.len() <= POPULAR_POSTS.min(input.len()) && ids.iter().all(|id| *id <= PostId::MAX), "{ids:?}");
+        let again = packed(&ids);
+        assert!(again.len() <= unordered_bytes(ids.len()));
+        assert_eq!(unpack_unordered(&again, ids.len()), Some(ids));
+        true
     });
 }
 
