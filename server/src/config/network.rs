@@ -45,8 +45,13 @@ impl FromStr for Network {
         };
         let address: IpAddr = address.parse().map_err(|_| ())?;
         let widest = if address.is_ipv4() { 32 } else { 128 };
-        let prefix_bits = bits.map_or(Ok(widest), |bits| bits.parse().map_err(|_| ()))?;
-        if prefix_bits > widest { Err(()) } else { Ok(Self { address, prefix_bits }) }
+        let prefix_bits: u32 = bits.map_or(Ok(widest), |bits| bits.parse().map_err(|_| ()))?;
+        match address.to_canonical() {
+            _ if prefix_bits > widest => Err(()),
+            // In IPv6's clothes too, as addresses are compared: or it would contain nobody.
+            v4 if v4 != address => Ok(Self { address: v4, prefix_bits: prefix_bits.checked_sub(96).ok_or(())? }),
+            _ => Ok(Self { address, prefix_bits }),
+        }
     }
 }
 
@@ -68,11 +73,13 @@ mod tests {
         assert!(contains("0.0.0.0/0", "9.9.9.9"));
         assert!(!contains("0.0.0.0/0", "::1"));
         assert!(contains("fd00::/8", "fdaa::1"));
+        assert!(contains("::ffff:10.0.0.0/104", "10.200.3.4"));
+        assert!(!contains("::ffff:10.0.0.1", "10.0.0.2"));
     }
 
     #[test]
     fn what_is_not_a_network_is_refused() {
-        for text in ["", "proxy", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "::/129", "10.0.0/8"] {
+        for text in ["", "proxy", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "::/129", "10.0.0/8", "::ffff:1.2.3.4/95"] {
             assert_eq!(text.parse::<Network>(), Err(()), "{text}");
         }
     }

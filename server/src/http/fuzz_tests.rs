@@ -6,7 +6,7 @@ use tributary_engine::limits::{IDEMPOTENCY_KEY_BYTES, PAGE_MAX};
 use tributary_engine::model::PostId;
 use tributary_engine::testkit::fuzz;
 
-use super::{address, idempotency, request};
+use super::{address, coding, etag, idempotency, request};
 use crate::config::Network;
 
 macro_rules! kept {
@@ -128,5 +128,50 @@ fn a_body_is_json_of_its_very_shape_or_refused_in_few_words() {
             assert!(hyper::body::Body::size_hint(answer.body()).upper().is_some_and(|bytes| bytes < 1_500));
             false
         }
+    });
+}
+
+/// The input: a header's value. Read naively: a list without a comma in a tag has the tag or not.
+#[test]
+fn if_none_match_names_a_tag_only_where_it_lists_it() {
+    let lists = ["\"a\", W/\"b\"", "*", "W/\"a\"", "\"x\", , \"a\"", "\"x\" \"a\"", "W/W/\"a\"", "\"a"];
+    let etag = HeaderValue::from_static("W/\"a\"");
+    fuzz(kept!("if_none_match"), seeds(&lists), |input| {
+        let Ok(value) = HeaderValue::from_bytes(input) else { return false };
+        let named = etag::names(std::slice::from_ref(&value), &etag);
+        let items = input.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        // What stands behind the tag is not looked at.
+        let tag = |item: &[u8]| item.starts_with(b"\"a\"") || item.starts_with(b"W/\"a\"");
+        let simple = |item: &[u8]| {
+            let quoted = item.strip_prefix(b"W/").unwrap_or(item);
+            item.is_empty() || matches!(quoted, [b'"', inner @ .., b'"'] if !inner.contains(&b'"'))
+        };
+        let (lists, all_simple) = (items.clone().any(tag) || input.trim_ascii() == b"*", items.clone().all(simple));
+        assert!(!named || lists, "{value:?} does not list it");
+        assert!(named || !lists || !all_simple, "{value:?} lists it");
+        named
+    });
+}
+
+/// The input: `Accept-Encoding`. Read naively: what is named without a weight is liked, and what is not named is not.
+#[test]
+fn a_coding_is_one_that_the_client_takes() {
+    let lists = ["gzip, deflate, br, zstd", "zstd;q=0.5, gzip", "*", "gzip;q=0.001, *;q=0", "X-GZIP", "zstd;q=0, gzip; q=1"];
+    fuzz(kept!("accept_encoding"), seeds(&lists), |input| {
+        let Ok(value) = HeaderValue::from_bytes(input) else { return false };
+        let Ok(text) = value.to_str().map(str::to_lowercase) else { return false };
+        let headers: HeaderMap = [(http::header::ACCEPT_ENCODING, value)].into_iter().collect();
+        let items: Vec<&str> = text.split(',').map(str::trim).collect();
+        let named = |name: &str| items.iter().any(|item| item.split(';').next().is_some_and(|it| it.trim() == name));
+        let only = |names: &[&str]| items.iter().all(|item| names.contains(item));
+        match coding::liked_best(&headers) {
+            Some(coding::Coding::Zstd) => assert!(named("zstd") || named("*"), "{text}"),
+            Some(coding::Coding::Gzip) => {
+                assert!(named("gzip") || named("x-gzip") || named("*"), "{text}");
+                assert!(!only(&["zstd", "gzip", "*"]) || !(named("zstd") || named("*")), "zstd costs less: {text}");
+            }
+            None => assert!(!only(&["zstd", "gzip", "x-gzip", "*", ""]) || only(&[""]), "{text}"),
+        }
+        !text.is_empty()
     });
 }
