@@ -1,10 +1,12 @@
-//! Fuzz targets of the server as a whole: the bytes of requests, configuration files, the environment. Those of single parsers are in
-//! `server/src/http/fuzz_tests.rs`. Folders beside this file keep inputs that are tried every time.
+//! Fuzz targets of the server as a whole: the bytes of requests and of WebSockets, configuration files, the environment.
+//! Those of single parsers are in `server/src/http/fuzz_tests.rs`. Folders beside this file keep inputs that are tried
+//! every time.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../common/mod.rs"]
 mod common;
+mod socket;
 
 use std::cell::RefCell;
 use std::io::{Read, Write};
@@ -206,7 +208,9 @@ fn what_the_environment_says_is_refused_with_reasons_or_means_the_same_in_a_file
             Some((format!("TRIBUTARY__{name}"), value.to_owned()))
         };
         let env: Vec<_> = text.split('\n').filter_map(pair).collect();
-        comes_to(folder.path(), b"", &env)
+        let good = comes_to(folder.path(), b"", &env);
+        assert!(!good || env.iter().all(|(name, _)| *name == name.to_ascii_uppercase()), "{env:?}");
+        good
     };
     assert_eq!(seeds.map(|seed| read(seed.as_bytes())), [true, true, true, true, false]);
     fuzz(kept!("environment"), seeds.map(|seed| seed.as_bytes().to_vec()).to_vec(), read);

@@ -57,7 +57,11 @@ fn a_number_of_a_row_ends_within_ten_bytes() {
     fuzz(kept!("row_number"), vec![vec![0x80; 10], vec![0xff, 1]], |input| {
         let mut rest = input;
         let Some(number) = take_number(&mut rest) else { return false };
-        assert!(input.len() - rest.len() <= 10);
+        let taken = &input[..input.len() - rest.len()];
+        assert!(taken.len() <= 10);
+        // Seven bits of each byte, in arithmetic that has room for all of them.
+        let naive = taken.iter().enumerate().map(|(n, byte)| u128::from(byte & 0x7f) << (7 * n)).sum::<u128>();
+        assert_eq!(u128::from(number), naive);
         let mut again = Vec::new();
         put_number(number, &mut again);
         assert_eq!(take_number(&mut &*again), Some(number));
