@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tributary_engine::testkit::fuzz;
@@ -55,8 +56,16 @@ fn frames(mut bytes: &[u8]) -> Vec<(u8, &[u8])> {
     frames
 }
 
+/// Panics of this process: that of a task which serves a WebSocket shows nowhere else.
+static PANICS: AtomicUsize = AtomicUsize::new(0);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn whatever_a_client_says_it_hears_whole_frames_until_it_is_told_why_not() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        PANICS.fetch_add(1, Ordering::Relaxed);
+        before(panic);
+    }));
     let server = Server::with(|settings| settings.bounds.live_streams_of_user = 1_000).await;
     let ann = server.sign_in("ann").await;
     let (token, many) = (ann.token.clone(), frame(0x81, b"hello").repeat(40));
@@ -78,6 +87,7 @@ async fn whatever_a_client_says_it_hears_whole_frames_until_it_is_told_why_not()
         let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/socket");
         fuzz(kept, seeds, |input| {
             let told = heard(&server, &token, input);
+            assert_eq!(PANICS.load(Ordering::Relaxed), 0, "a task, or another test, has panicked");
             for (kind, content) in frames(&told) {
                 match kind {
                     1 => assert!(serde_json::from_slice::<serde_json::Value>(content).is_ok_and(|said| said["id"].is_string())),
