@@ -83,14 +83,14 @@ impl Server {
 
 /// The columns of what is read: a user, events, a follow view, what a channel is chosen by, the record of a key.
 fn kinds() -> [Vec<Type>; 5] {
-    let (number, text, truth) = (Type::INT8, Type::TEXT, Type::BOOL);
-    let user = [&number, &text, &text, &number, &number, &truth, &truth, &number];
-    let view = [[&Type::INT8_ARRAY; 5].as_slice(), &[&number; 3]].concat();
+    let (number, text, numbers) = (Type::INT8, Type::TEXT, Type::INT8_ARRAY);
+    let named = vec![number.clone(), text.clone(), text.clone()];
+    let rest = vec![number.clone(), number.clone(), Type::BOOL, Type::BOOL, number.clone()];
     [
-        user.map(Type::clone).to_vec(),
-        vec![number.clone(), number.clone(), Type::INT8_ARRAY, Type::BYTEA_ARRAY],
-        view.into_iter().cloned().collect(),
-        vec![Type::JSONB, text.clone(), Type::INT8_ARRAY],
+        [named, rest].concat(),
+        vec![number.clone(), number.clone(), numbers.clone(), Type::BYTEA_ARRAY],
+        [vec![numbers.clone(); 5], vec![number.clone(); 3]].concat(),
+        vec![Type::JSONB, text, numbers],
         vec![Type::BYTEA, number, Type::JSONB],
     ]
 }
@@ -167,11 +167,11 @@ fn seeds() -> Vec<Vec<u8>> {
         array(20, &items.iter().map(<[u8; 8]>::as_slice).collect::<Vec<_>>())
     };
     let number = |number: i64| number.to_be_bytes().to_vec();
-    let json = |text: &str| [b"\x01", text.as_bytes()].concat();
+    let json = |text: &str| [&b"\x01"[..], text.as_bytes()].concat();
     let seed = |kind: u8, values: &[Option<Vec<u8>>]| {
         let value = |value: &Option<Vec<u8>>| match value {
             None => vec![u8::MAX],
-            Some(value) => [&[u8::try_from(value.len()).unwrap()], &value[..]].concat(),
+            Some(value) => [&[u8::try_from(value.len()).unwrap()][..], value].concat(),
         };
         [vec![kind], values.iter().flat_map(value).collect()].concat()
     };

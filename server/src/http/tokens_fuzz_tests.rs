@@ -50,17 +50,17 @@ fn signature(kind: u8, signed: &[u8], header: &[u8]) -> Vec<u8> {
     let public = ed25519(2).verifying_key();
     match kind % 12 {
         0 => hs256(&SECRET, signed),
-        1 => ed25519(2).sign(signed).to_vec(),
+        1 => ed25519(2).sign(signed).to_bytes().to_vec(),
         2 => hs256(public.as_bytes(), signed),
         3 => hs512(&SECRET, signed),
         4 => hs512(public.as_bytes(), signed),
         5 => hs256(&[9; 32], signed),
-        6 => ed25519(9).sign(signed).to_vec(),
+        6 => ed25519(9).sign(signed).to_bytes().to_vec(),
         7 => hs256(&SECRET, signed)[..16].to_vec(),
         8 => hs256(b"", signed),
         // Of something else.
         9 => hs256(&SECRET, header),
-        10 => ed25519(2).sign(header).to_vec(),
+        10 => ed25519(2).sign(header).to_bytes().to_vec(),
         _ => Vec::new(),
     }
 }
@@ -105,8 +105,8 @@ fn a_token_is_accepted_only_if_one_of_our_keys_signed_it_with_its_own_algorithm(
         json!({"sub": "7", "handle": "ann", "operator": false, "iat": 1, "exp": exp, "iss": "tributary"}).to_string()
     };
     let good = claims(now_s + 1_000_000);
-    let seed = |kind: u8, header: &str, claims: &str| [&[kind], header.as_bytes(), b"\n", claims.as_bytes()].concat();
-    let whole = |token: String| [&[u8::MAX], token.as_bytes()].concat();
+    let seed = |kind: u8, header: &str, claims: &str| [&[kind][..], header.as_bytes(), b"\n", claims.as_bytes()].concat();
+    let whole = |token: String| [&[u8::MAX][..], token.as_bytes()].concat();
     let ann: Handle = "ann".parse().expect("a handle");
     let mut seeds = vec![
         seed(1, &header("EdDSA", &ids[0]), &good),
@@ -128,11 +128,9 @@ fn a_token_is_accepted_only_if_one_of_our_keys_signed_it_with_its_own_algorithm(
     };
     assert!(seeds.iter().all(|seed| accepted(seed)), "what we sign is accepted");
     // Every kind of signature under either key's name, as either algorithm and as none.
-    let forged = (2..12).flat_map(|kind| {
-        let headers = ids.iter().flat_map(|id| ["HS256", "EdDSA", "HS512", "none"].map(|alg| header(alg, id)));
-        headers.map(move |header| (kind, header))
-    });
-    seeds.extend(forged.map(|(kind, header)| seed(kind, &header, &good)));
+    for (kind, id) in (2..12).flat_map(|kind| [(kind, &ids[0]), (kind, &ids[1])]) {
+        seeds.extend(["HS256", "EdDSA", "HS512", "none"].map(|alg| seed(kind, &header(alg, id), &good)));
+    }
     seeds.push(seed(0, &header("HS256", &ids[0]), &good));
     seeds.push(seed(1, &header("EdDSA", &ids[1]), &good));
     seeds.push(seed(0, &header("HS256", &ids[1]), &claims(now_s - 9)));
