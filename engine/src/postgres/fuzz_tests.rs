@@ -25,7 +25,8 @@ fn message(letter: u8, body: &[u8]) -> Vec<u8> {
 
 /// What a server answers to a query, with one row.
 fn answer(types: &[Type], values: &[Option<&[u8]>]) -> Vec<u8> {
-    let (mut columns, mut row) = ((types.len() as i16).to_be_bytes().to_vec(), (types.len() as i16).to_be_bytes().to_vec());
+    let (mut columns, mut row) =
+        ((types.len() as i16).to_be_bytes().to_vec(), (types.len() as i16).to_be_bytes().to_vec());
     for (kind, value) in types.iter().zip(values) {
         // A name; table and place in it; type, its size and modifier; binary.
         columns.extend(b"c\0\0\0\0\0\0\0");
@@ -109,8 +110,12 @@ fn understood(kind: usize, row: Row) -> bool {
             true
         }),
         2 => reads::view(&row).is_ok_and(|view| {
-            let others = [&view.mutes, &view.blocks, &view.blocked_by].into_iter().flat_map(|users| users.iter().copied());
-            assert!(others.chain(view.follows.iter().map(|follow| follow.followee)).all(|user| user.0 <= MAX), "{view:?}");
+            let others =
+                [&view.mutes, &view.blocks, &view.blocked_by].into_iter().flat_map(|users| users.iter().copied());
+            assert!(
+                others.chain(view.follows.iter().map(|follow| follow.followee)).all(|user| user.0 <= MAX),
+                "{view:?}"
+            );
             let end = Stamp(row.get::<_, i64>(7) as u64);
             let stamps = view.follows.iter().map(|follow| follow.stamp).chain([view.widened]);
             assert!(stamps.into_iter().all(|stamp| stamp < end || stamp == Stamp::default()), "{view:?}");
@@ -189,14 +194,27 @@ fn seeds() -> Vec<Vec<u8>> {
     let costs = Costs::with(Some(Costs::with(None, &sample, 9, Millis(0))), &sample, 9, Millis(3_600_000));
     let costs = serde_json::to_vec(&costs).unwrap();
     let outcome = json(&serde_json::to_string(&Outcome::Done).unwrap());
-    let mut user = some(&[number(7), b"ann".to_vec(), "Ann Ä".into(), number(3), number(0), vec![1], vec![0], number(1 << 61)]);
+    let mut user =
+        some(&[number(7), b"ann".to_vec(), "Ann Ä".into(), number(3), number(0), vec![1], vec![0], number(1 << 61)]);
     let one = seed(0, &user);
     user[6] = None;
     vec![
         one,
         seed(0, &user),
         seed(1, &some(&[number(5), number(1), numbers(&[2, 3]), array(17, &[&[1, 12, 7], b""])])),
-        seed(2, &some(&[numbers(&[4, 5]), numbers(&[8, 99]), numbers(&[6]), numbers(&[]), numbers(&[9]), number(3), number(9), number(10)])),
+        seed(
+            2,
+            &some(&[
+                numbers(&[4, 5]),
+                numbers(&[8, 99]),
+                numbers(&[6]),
+                numbers(&[]),
+                numbers(&[9]),
+                number(3),
+                number(9),
+                number(10),
+            ]),
+        ),
         seed(3, &some(&[tuning("cost"), costs, numbers(&[1 << 61, 1 << 60])])),
         seed(3, &[Some(tuning("threshold")), None, None]),
         seed(4, &some(&[vec![3; 16], number(900), outcome])),
@@ -213,7 +231,8 @@ fn whatever_stands_in_columns_it_is_refused_or_within_its_range() {
         let kind = usize::from(kind) % kinds.len();
         let values = kinds[kind].iter().map(|_| {
             let (&length, behind) = rest.split_first()?;
-            let value = Some(()).filter(|()| length < u8::MAX).map(|()| behind.split_at(behind.len().min(length.into())));
+            let value =
+                Some(()).filter(|()| length < u8::MAX).map(|()| behind.split_at(behind.len().min(length.into())));
             rest = value.map_or(behind, |(_, behind)| behind);
             value.map(|(value, _)| value)
         });

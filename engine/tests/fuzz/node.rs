@@ -91,8 +91,13 @@ impl World {
     }
 
     async fn node(&self, log: Arc<dyn Log>, shard: Arc<dyn Shard>) -> Parts {
-        let cache =
-            CacheBytes { ring: BYTES_PER_ENTRY * 64, windows: 1 << 20, streams: 1 << 20, views: 1 << 20, posts: 1 << 20 };
+        let cache = CacheBytes {
+            ring: BYTES_PER_ENTRY * 64,
+            windows: 1 << 20,
+            streams: 1 << 20,
+            views: 1 << 20,
+            posts: 1 << 20,
+        };
         let roles = Roles { api: true, worker: true };
         let options = Options { roles, cache, signer: Signer::new(&[7; 32]), clock: Clock::System };
         Parts::assemble(self.store.clone(), log, shard, &options).await.unwrap()
@@ -126,8 +131,7 @@ impl World {
         tokio::task::yield_now().await;
         let mut live = node.reads.live(self.users[0], None).await.unwrap();
         let share = watch::Sender::new(SlotRange::ALL).subscribe();
-        let mut flush =
-            Flush::new(self.store.clone(), shard.clone(), tier.epoch, share, node.tuning.clone(), 64, from);
+        let mut flush = Flush::new(self.store.clone(), shard.clone(), tier.epoch, share, node.tuning.clone(), 64, from);
 
         let logged = events.iter().zip(from.0 + 1..).map(|(bytes, number)| LoggedEvent {
             epoch: tier.epoch,
@@ -189,7 +193,11 @@ fn whatever_the_log_brings_pages_are_those_of_the_store() {
     let (post, later) = (world.posts[0], PostId(world.posts[5].0 + (1 << 40)));
     let posted = |post, author, channel| Event::Posted { post, author, channel, audience: 3 };
     let seeds = [
-        joined(&[posted(post, ben, Channel::Push), posted(later, ben, Channel::Push), posted(later, cas, Channel::Pull)]),
+        joined(&[
+            posted(post, ben, Channel::Push),
+            posted(later, ben, Channel::Push),
+            posted(later, cas, Channel::Pull),
+        ]),
         joined(&[posted(world.posts[2], ben, Channel::Push), posted(world.posts[3], dee, Channel::Push)]),
         joined(&[Event::Removed { post, author: ben }, Event::Liked { user: ann, post, likes: 7 }]),
         joined(&[
@@ -201,7 +209,11 @@ fn whatever_the_log_brings_pages_are_those_of_the_store() {
         joined(&[Event::Tuned { version: 9 }, Event::Pinned { author: ben }, posted(PostId::MAX, ben, Channel::Push)]),
         [&joined(&[posted(later, ben, Channel::Push)])[..], &[2, 1, 99]].concat(),
         // More than the ring holds.
-        joined(&(0..90).map(|n| posted(PostId(later.0 + n), [ben, cas][n as usize % 2], Channel::Push)).collect::<Vec<_>>()),
+        joined(
+            &(0..90)
+                .map(|n| posted(PostId(later.0 + n), [ben, cas][n as usize % 2], Channel::Push))
+                .collect::<Vec<_>>(),
+        ),
     ];
     let understood = Cell::new(0);
     fuzz(kept!("node"), seeds.to_vec(), |input| {

@@ -86,7 +86,8 @@ fn a_file_of_keys_is_refused_in_a_line_without_secrets_or_has_exactly_these_keys
 
 #[test]
 fn a_network_contains_what_shares_its_first_bits_and_nothing_else() {
-    let networks = ["10.0.0.0/8", "10.1.2.3", "fd00::/8", "::1", "0.0.0.0/0", "::ffff:10.0.0.1/104", "::/0", "10.0.0.0/33"];
+    let networks =
+        ["10.0.0.0/8", "10.1.2.3", "fd00::/8", "::1", "0.0.0.0/0", "::ffff:10.0.0.1/104", "::/0", "10.0.0.0/33"];
     fuzz(kept!("network"), seeds(&networks), |input| {
         let Ok(text) = std::str::from_utf8(input) else { return false };
         let Ok(network) = text.parse::<Network>() else { return false };
@@ -114,7 +115,14 @@ fn a_network_contains_what_shares_its_first_bits_and_nothing_else() {
 
 #[test]
 fn an_origin_is_what_a_browser_would_send() {
-    let origins = ["https://app.example", "http://localhost:3000", "http://[::1]:80", "https://127.0.0.1", "*", "ftp://a.example"];
+    let origins = [
+        "https://app.example",
+        "http://localhost:3000",
+        "http://[::1]:80",
+        "https://127.0.0.1",
+        "*",
+        "ftp://a.example",
+    ];
     fuzz(kept!("origin"), seeds(&origins), |input| {
         let Ok(text) = std::str::from_utf8(input) else { return false };
         let Some(Origins::Only(list)) = Origins::read(&[text]) else { return false };

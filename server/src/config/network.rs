@@ -79,7 +79,8 @@ mod tests {
 
     #[test]
     fn what_is_not_a_network_is_refused() {
-        for text in ["", "proxy", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "::/129", "10.0.0/8", "::ffff:1.2.3.4/95"] {
+        for text in ["", "proxy", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/", "::/129", "10.0.0/8", "::ffff:1.2.3.4/95"]
+        {
             assert_eq!(text.parse::<Network>(), Err(()), "{text}");
         }
     }

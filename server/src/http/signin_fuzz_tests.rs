@@ -121,7 +121,9 @@ fn whatever_a_provider_claims_it_is_refused_or_a_user_within_our_limits() {
         handles.dedup();
         assert_eq!(handles.len(), count, "each once");
         let is = |value: &Value| value == "admin";
-        let admin = claims.get("roles").is_some_and(|roles| is(roles) || roles.as_array().is_some_and(|all| all.iter().any(is)));
+        let admin = claims
+            .get("roles")
+            .is_some_and(|roles| is(roles) || roles.as_array().is_some_and(|all| all.iter().any(is)));
         assert_eq!(profile.operator, admin);
         true
     });
@@ -164,7 +166,8 @@ fn serve(stream: TcpStream, answers: &Answers) -> Option<()> {
         }
         reader.read_exact(&mut vec![0; length]).ok()?;
         let body = answers.lock().ok()?.iter().find(|(end, _)| path.ends_with(end)).map(|(_, body)| body.clone())?;
-        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
+        let head =
+            format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", body.len());
         (&stream).write_all(&[head.as_bytes(), &body].concat()).ok()?;
     }
 }

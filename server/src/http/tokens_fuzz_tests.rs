@@ -105,7 +105,8 @@ fn a_token_is_accepted_only_if_one_of_our_keys_signed_it_with_its_own_algorithm(
         json!({"sub": "7", "handle": "ann", "operator": false, "iat": 1, "exp": exp, "iss": "tributary"}).to_string()
     };
     let good = claims(now_s + 1_000_000);
-    let seed = |kind: u8, header: &str, claims: &str| [&[kind][..], header.as_bytes(), b"\n", claims.as_bytes()].concat();
+    let seed =
+        |kind: u8, header: &str, claims: &str| [&[kind][..], header.as_bytes(), b"\n", claims.as_bytes()].concat();
     let whole = |token: String| [&[u8::MAX][..], token.as_bytes()].concat();
     let ann: Handle = "ann".parse().expect("a handle");
     let mut seeds = vec![
@@ -119,7 +120,10 @@ fn a_token_is_accepted_only_if_one_of_our_keys_signed_it_with_its_own_algorithm(
         let Ok(caller) = tokens.verify(&token) else { return false };
         let Some(claims) = signed_by_ours(&token) else { panic!("{token} is accepted, and nobody of us signed it") };
         assert_eq!(claims["sub"].as_str().and_then(|sub| sub.parse().ok()), Some(caller.id), "{claims}");
-        assert_eq!((claims["operator"].as_bool(), claims["exp"].as_u64()), (Some(caller.operator), Some(caller.expires_s)));
+        assert_eq!(
+            (claims["operator"].as_bool(), claims["exp"].as_u64()),
+            (Some(caller.operator), Some(caller.expires_s))
+        );
         assert!(caller.expires_s + 60 > now_s && claims["iss"] == "tributary", "{claims}");
         assert!(claims["handle"].as_str().is_some_and(|handle| handle.parse::<Handle>().is_ok()), "{claims}");
         // And so it is when it is remembered.

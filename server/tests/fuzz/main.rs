@@ -45,7 +45,8 @@ fn requests(token: &str, id: &str) -> Vec<Vec<u8>> {
         request(&format!("DELETE /v1/likes/{id}"), "", ""),
         request("HEAD /metrics", "", ""),
         // A browser's WebSocket has its token among the protocols that it offers.
-        format!("GET /v1/me HTTP/1.1\r\nhost: x\r\nsec-websocket-protocol: tributary, bearer.{token}\r\n\r\n").into_bytes(),
+        format!("GET /v1/me HTTP/1.1\r\nhost: x\r\nsec-websocket-protocol: tributary, bearer.{token}\r\n\r\n")
+            .into_bytes(),
     ]
 }
 
@@ -157,7 +158,8 @@ fn comes_to(folder: &std::path::Path, file: &[u8], env: &[(String, String)]) -> 
     };
     // What is said elsewhere too is no secret.
     let url = env.iter().find(|(name, _)| name == "TRIBUTARY__STORE__URL").map(|(_, url)| &**url);
-    let elsewhere = |url: &str| env.iter().filter(|(name, value)| name.contains(url) || value.contains(url)).count() > 1;
+    let elsewhere =
+        |url: &str| env.iter().filter(|(name, value)| name.contains(url) || value.contains(url)).count() > 1;
     let secret = url.filter(|url| url.len() > 8 && !elsewhere(url)).unwrap_or("secret@in-a-file");
     match resolve(file, env) {
         Ok(config) => {

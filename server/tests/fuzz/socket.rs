@@ -90,7 +90,9 @@ async fn whatever_a_client_says_it_hears_whole_frames_until_it_is_told_why_not()
             assert_eq!(PANICS.load(Ordering::Relaxed), 0, "a task, or another test, has panicked");
             for (kind, content) in frames(&told) {
                 match kind {
-                    1 => assert!(serde_json::from_slice::<serde_json::Value>(content).is_ok_and(|said| said["id"].is_string())),
+                    1 => assert!(
+                        serde_json::from_slice::<serde_json::Value>(content).is_ok_and(|said| said["id"].is_string())
+                    ),
                     8..=10 => assert!(content.len() <= 125),
                     _ => panic!("a frame of kind {kind}"),
                 }
