@@ -1,7 +1,6 @@
-//! A fuzz target for a whole node: whatever the log brings, the node stays up, and its pages are those of the store. Laws 1,
-//! 2 and 5 together: an untrue event costs time, never an entry (but for a post that it says is removed). The input is
-//! what the log brings, each event with its length in front; the node takes it in, a worker compacts it, and a node that
-//! starts later finds the worker's windows.
+//! Fuzz targets for a whole node. Whatever the log brings, the node stays up, and its pages are those of the store: an untrue
+//! event costs time, never an entry (but for a post that it says is removed). What a shard holds is believed, as law 2 has
+//! it; whatever it is, the node stays up, and its pages have nothing that the reader may not see (law 5).
 
 use std::cell::Cell;
 use std::sync::{Arc, Mutex};
@@ -12,13 +11,13 @@ use tokio::sync::watch;
 use tributary_engine::embedded::{EmbeddedStore, ProcessShard};
 use tributary_engine::model::{
     Channel, Command, CommandKey, DeadLetter, Epoch, Event, LoggedEvent, Outcome, Position, PostId, Request, SlotRange,
-    UserId,
+    Stamp, UserId,
 };
 use tributary_engine::ports::{Clock, Log, LogError, LogReader, Shard, Store};
-use tributary_engine::read::{News, PageRequest};
+use tributary_engine::read::{News, PageRequest, Source};
 use tributary_engine::recent::BYTES_PER_ENTRY;
 use tributary_engine::testkit::fuzz;
-use tributary_engine::timeline::Signer;
+use tributary_engine::timeline::{SegmentHeader, Signer, Window};
 use tributary_engine::work::Flush;
 use tributary_engine::{CacheBytes, Options, Parts, Roles};
 
@@ -121,6 +120,29 @@ impl World {
         }
     }
 
+    /// Whether the reader was given a page out of a shard that holds this string for them.
+    async fn read(&self, string: &[u8]) -> bool {
+        let shard = Arc::new(ProcessShard::new(1 << 20, Clock::System));
+        let (reader, log) = (self.users[0], Arc::new(Letters::default()));
+        shard.set(reader, string.to_vec().into()).await.unwrap();
+        let node = self.node(log, shard).await;
+        let truth = self.store.home_page(reader, PostId::MAX, 100).await.unwrap();
+        let (mut shown, mut page, mut from_shard) = (Vec::new(), PageRequest { limit: 2, cursor: None }, false);
+        loop {
+            let feed = node.reads.home(reader, &page).await.unwrap();
+            shown.extend(feed.items.iter().map(|item| item.post.id()));
+            from_shard |= feed.items.iter().any(|item| item.from == Source::Shard);
+            assert!(shown.is_sorted_by(|a, b| a > b) && shown.iter().all(|id| truth.contains(id)), "{shown:?}");
+            let since =
+                node.reads.home_since(reader, &feed.fresh, &PageRequest { limit: 2, cursor: None }).await.unwrap();
+            assert!(since.gap || since.items.is_empty(), "nothing has come");
+            page.cursor = feed.next;
+            if page.cursor.is_none() {
+                return from_shard;
+            }
+        }
+    }
+
     /// Whether every event was understood.
     async fn take(&self, events: &[&[u8]]) -> bool {
         let (log, shard) = (Arc::new(Letters::default()), Arc::new(ProcessShard::new(1 << 20, Clock::System)));
@@ -185,9 +207,53 @@ fn joined(events: &[Event]) -> Vec<u8> {
     events.iter().flat_map(piece).collect()
 }
 
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+#[test]
+fn whatever_a_shard_holds_a_page_has_only_what_the_reader_may_see() {
+    let runtime = runtime();
+    let world = runtime.block_on(World::new());
+    let (epoch, position, truth) = runtime.block_on(async {
+        let (epoch, position) = (world.store.epoch(None).await.unwrap(), world.store.last_position().await.unwrap());
+        (epoch, position, world.store.home_page(world.users[0], PostId::MAX, 100).await.unwrap())
+    });
+    let window = |floor: u64, position: u64, entries: &[PostId]| {
+        let mut bytes = Vec::new();
+        let (floor, position, stamp) = (PostId(floor), Position(position), Stamp(1_000));
+        Window { epoch, floor, position, stamp, entries: entries.to_vec() }.encode(&mut bytes);
+        bytes
+    };
+    let segment = |from: u64, to: u64, entries: &[PostId]| {
+        let mut bytes = Vec::new();
+        let header = SegmentHeader { epoch, from: Position(from), to: Position(to), stamp: Stamp(900) };
+        header.encode(entries.iter().copied(), &mut bytes);
+        bytes
+    };
+    let everybodys: Vec<PostId> = world.posts.iter().rev().copied().collect();
+    let seeds = vec![
+        window(0, position.0, &truth),
+        window(0, position.0, &everybodys),
+        [window(0, position.0, &truth[1..]), segment(position.0, position.0 + 5, &truth[..1])].concat(),
+        window(u64::MAX, u64::MAX, &[PostId::MAX]),
+        window(truth[1].0, position.0 - 1, &truth[..1]),
+        [window(0, position.0, &[]), segment(0, u64::MAX, &everybodys)].concat(),
+    ];
+    let given = Cell::new(0);
+    fuzz(kept!("shard"), seeds, |input| {
+        let given_some = runtime.block_on(world.read(input));
+        given.set(given.get() + u32::from(given_some));
+        given_some
+    });
+    assert!(given.into_inner() > 3);
+}
+
+/// The input: each event with its length in front. A node takes them in, a worker compacts them, and a node that starts
+/// later finds the worker's windows.
 #[test]
 fn whatever_the_log_brings_pages_are_those_of_the_store() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = runtime();
     let world = runtime.block_on(World::new());
     let &[ann, ben, cas, dee] = &world.users[..] else { panic!("four were made") };
     let (post, later) = (world.posts[0], PostId(world.posts[5].0 + (1 << 40)));
