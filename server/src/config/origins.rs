@@ -32,7 +32,8 @@ fn is_origin(text: &str) -> bool {
     let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-_:/[]".contains(&b);
     let web = ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme));
     // A URL's host may have more letters: above all the star, which somebody could take for a pattern.
-    web && text.bytes().all(known) && Url::parse(text).is_ok_and(|url| url.origin().ascii_serialization() == text)
+    let same = |url: Url| url.origin().ascii_serialization() == text && url.port() != Some(0);
+    web && text.bytes().all(known) && Url::parse(text).is_ok_and(same)
 }
 
 #[cfg(test)]
