@@ -124,7 +124,7 @@ fn a_token_is_accepted_only_if_one_of_our_keys_signed_it_with_its_own_algorithm(
             (claims["operator"].as_bool(), claims["exp"].as_u64()),
             (Some(caller.operator), Some(caller.expires_s))
         );
-        assert!(caller.expires_s + 60 > now_s && claims["iss"] == "tributary", "{claims}");
+        assert!(caller.expires_s.saturating_add(60) > now_s && claims["iss"] == "tributary", "{claims}");
         assert!(claims["handle"].as_str().is_some_and(|handle| handle.parse::<Handle>().is_ok()), "{claims}");
         // And so it is when it is remembered.
         assert_eq!(tokens.verify(&token), Ok(caller));
