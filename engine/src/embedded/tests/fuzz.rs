@@ -46,6 +46,9 @@ fn a_keys_row_is_malformed_or_says_the_same_again() {
     let row = |outcome| KeyRow { fingerprint: [3; 16], made_at: Millis(9), outcome }.encode();
     fuzz(kept!("key_row"), outcomes.map(row).to_vec(), |input| {
         let Ok(row) = KeyRow::decode(input) else { return false };
+        if let Outcome::Posted { post, .. } = &row.outcome {
+            assert_eq!(post.author.handle.as_str().parse(), Ok(post.author.handle.clone()), "it is a handle");
+        }
         let again = KeyRow::decode(&row.encode()).expect("what we write we read");
         assert_eq!((again.fingerprint, again.made_at, again.outcome), (row.fingerprint, row.made_at, row.outcome));
         true
