@@ -6,7 +6,8 @@ use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ed25519_dalek::pkcs8::{EncodePrivateKey, LineEnding};
+use ed25519_dalek::pkcs8::EncodePrivateKey;
+use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use openidconnect::url::Url;
 use tributary_engine::testkit::fuzz;
 
@@ -126,7 +127,7 @@ fn an_origin_is_what_a_browser_would_send() {
     fuzz(kept!("origin"), seeds(&origins), |input| {
         let Ok(text) = std::str::from_utf8(input) else { return false };
         let Some(Origins::Only(list)) = Origins::read(&[text]) else { return false };
-        assert_eq!(*list, [text.into()]);
+        assert_eq!(list[..], [Box::<str>::from(text)]);
         let url = Url::parse(text).unwrap_or_else(|error| panic!("{text:?}: {error}"));
         assert_eq!(url.origin().ascii_serialization(), text);
         assert!(["http", "https"].contains(&url.scheme()) && !text.contains(['*', ' ', '@', '?', '#']), "{text:?}");
