@@ -41,7 +41,7 @@ impl Tier {
         self.view(reader).await
     }
 
-    /// The same, where `slot` may remember it.
+    /// The reader's follow view, where `slot` may remember it.
     ///
     /// # Errors
     /// When the store does not answer.

@@ -159,12 +159,15 @@ pub(super) fn put_number(mut value: u64, out: &mut Vec<u8>) {
     out.push(value as u8);
 }
 
-/// Takes a LEB128 number off the front.
+/// Takes a LEB128 number off the front; none where it is not below 2^64.
 pub(super) fn take_number(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0u64;
     for shift in (0..64).step_by(7) {
         let (&byte, rest) = bytes.split_first()?;
         *bytes = rest;
+        if shift == 63 && byte > 1 {
+            return None;
+        }
         value |= u64::from(byte & 0x7F) << shift;
         if byte < 0x80 {
             return Some(value);

@@ -70,6 +70,26 @@ pub(super) fn read(consumer: &mut dyn Consumer, topic: &str) -> Result<Vec<DeadL
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testkit::fuzz;
+
+    /// The input: a key, then a value.
+    #[test]
+    fn a_letters_message_is_none_or_exactly_these_bytes() {
+        let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/letter");
+        let letter = |reason: &str, bytes: &[u8]| {
+            let event = LoggedEvent { epoch: Epoch(3), position: Position(u64::MAX), bytes: bytes.into() };
+            let Record { key, value, .. } = bury(&DeadLetter { event, reason: reason.into() });
+            [key.unwrap(), value.unwrap()].concat()
+        };
+        let seeds = vec![letter("", b""), letter("größer", &[7; 26]), letter("not an event", b"{}")];
+        fuzz(kept, seeds, |input| {
+            let Some((key, value)) = input.split_first_chunk() else { return false };
+            let Some(letter) = decode(*key, value) else { return false };
+            let again = bury(&letter);
+            assert_eq!((again.key.as_deref(), again.value.as_deref()), (Some(&key[..]), Some(value)), "{letter:?}");
+            true
+        });
+    }
 
     #[test]
     fn a_letter_survives_its_message() {

@@ -6,6 +6,8 @@ use crate::model::{Epoch, LoggedEvent, Position};
 /// Not a byte that text or JSON begins with.
 const VERSION: u8 = 0xE1;
 const HEADER_BYTES: usize = 1 + 8 + 8;
+/// The highest number that a store can give. What is reckoned with numbers does not overflow up to here.
+const NUMBER_MAX: u64 = i64::MAX as u64;
 
 /// So many consecutive numbers go to one partition, before the next gets as many. One by one would spread them as
 /// well, but a client library sends a request for each partition that it has something for: a relay's batch of ten
@@ -45,14 +47,16 @@ pub(super) fn encode(event: &LoggedEvent) -> Box<[u8]> {
     value.into()
 }
 
-/// The event of a message; none when the message is not ours. Whether the event's own bytes make sense is not asked.
+/// The event of a message; none when the message is not ours, or under a number that no history comes to. Whether the
+/// event's own bytes make sense is not asked.
 pub(super) fn decode(value: &[u8]) -> Option<LoggedEvent> {
     let (version, rest) = value.split_first()?;
     let (epoch, rest) = rest.split_first_chunk()?;
     let (number, bytes) = rest.split_first_chunk()?;
-    (*version == VERSION).then(|| LoggedEvent {
+    let number = u64::from_le_bytes(*number);
+    (*version == VERSION && number <= NUMBER_MAX).then(|| LoggedEvent {
         epoch: Epoch(u64::from_le_bytes(*epoch)),
-        position: Position(u64::from_le_bytes(*number)),
+        position: Position(number),
         bytes: bytes.into(),
     })
 }
@@ -67,7 +71,7 @@ mod tests {
     #[test]
     fn a_message_is_not_ours_or_exactly_these_bytes() {
         let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/message");
-        let ours = |bytes: &[u8]| LoggedEvent { epoch: Epoch(1), position: Position(u64::MAX), bytes: bytes.into() };
+        let ours = |bytes: &[u8]| LoggedEvent { epoch: Epoch(1), position: Position(NUMBER_MAX), bytes: bytes.into() };
         fuzz(kept, vec![encode(&ours(b"")).into(), encode(&ours(&[7; 26])).into()], |input| {
             let decoded = decode(input);
             assert!(decoded.as_ref().is_none_or(|event| *encode(event) == *input));
@@ -77,7 +81,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_event_survives_its_message(epoch: u64, number: u64, bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+        fn every_event_survives_its_message(epoch: u64, number in 0..=NUMBER_MAX, bytes in prop::collection::vec(any::<u8>(), 0..40)) {
             let event = LoggedEvent { epoch: Epoch(epoch), position: Position(number), bytes: bytes.into() };
             prop_assert_eq!(decode(&encode(&event)), Some(event));
         }

@@ -109,6 +109,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::testkit::fuzz;
 
     const EPOCH: Epoch = Epoch(3);
 
@@ -161,6 +162,61 @@ mod tests {
             prop_assert_eq!(order.position(), Position(last));
             prop_assert!(order.early.is_empty() && order.partitions.iter().all(|partition| partition.early == 0));
         }
+    }
+
+    /// The input: pieces of nine bytes, each what happens and a number.
+    #[test]
+    fn whatever_messages_come_each_is_handed_over_once_and_in_order() {
+        let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/order");
+        let piece = |what: u8, number: u64| [&[what][..], &number.to_le_bytes()].concat();
+        let seeds = vec![
+            (1..100).chain(1..5).flat_map(|number| piece(0, number)).collect(),
+            [piece(0, 70), piece(0, 5), piece(2, 1), piece(3, 1), piece(0, 1), piece(0, 71), piece(3, 12)].concat(),
+            [piece(0, i64::MAX as u64), piece(1, 1), piece(3, 30), piece(0, u64::MAX), piece(3, 30)].concat(),
+        ];
+        fuzz(kept, seeds, |input| {
+            let (mut order, mut now) = (Order::new(EPOCH, Position(3), 3), Instant::now());
+            let mut wanted = BTreeMap::new();
+            let hand_over = |order: &mut Order, wanted: &mut BTreeMap<u64, _>, now| {
+                let mut before = None;
+                for event in order.run(now) {
+                    let number = event.position.0;
+                    assert!(before.is_none_or(|before| before + 1 == number), "no gap within a run: {number}");
+                    assert_eq!(wanted.pop_first(), Some((number, event)));
+                    before = Some(number);
+                }
+                before.is_some()
+            };
+            let (pieces, rest) = input.as_chunks::<9>();
+            for piece in pieces.iter().take(2_000) {
+                let [what, number @ ..] = *piece;
+                let number = u64::from_le_bytes(number);
+                match what % 4 {
+                    0 | 1 => {
+                        let epoch = if what % 4 == 0 { EPOCH } else { Epoch(9) };
+                        let sent = message::encode(&LoggedEvent { epoch, ..event(number) });
+                        let Some(got) = message::decode(&sent) else { continue };
+                        if epoch == EPOCH && number > order.position().0 {
+                            wanted.insert(number, got.clone());
+                        }
+                        order.put(got, now);
+                    }
+                    2 => order.end(number as u32),
+                    _ => {
+                        now += Duration::from_secs(number % 32);
+                        hand_over(&mut order, &mut wanted, now);
+                    }
+                }
+                let mut in_need = order.wanted();
+                in_need.sort_unstable();
+                in_need.dedup();
+                assert!(in_need.iter().all(|&partition| partition < 3) && in_need.len() == order.wanted().len());
+            }
+            while hand_over(&mut order, &mut wanted, now + 2 * LOG_WAIT) {}
+            assert!(wanted.is_empty() && order.early.is_empty(), "{wanted:?}");
+            assert!(order.partitions.iter().all(|partition| partition.early == 0));
+            rest.is_empty()
+        });
     }
 
     #[test]

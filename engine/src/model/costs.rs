@@ -96,7 +96,7 @@ impl Costs {
 
     /// Fills a day of a user on average, active or not; none before there is enough to tell.
     pub fn fills_per_day(&self) -> Option<f64> {
-        let (observed_ms, fade_ms) = ((self.at.0 - self.begun.0) as f64, COSTS_FADE.as_millis() as f64);
+        let (observed_ms, fade_ms) = (self.at.0.saturating_sub(self.begun.0) as f64, COSTS_FADE.as_millis() as f64);
         if observed_ms < COSTS_OBSERVED_MIN.as_millis() as f64 || self.sums.fills < COSTS_EVIDENCE || self.users == 0 {
             return None;
         }

@@ -146,6 +146,10 @@ impl Event {
             return Err(DecodeError::Fields);
         }
         let word = |n: usize| u64::from_le_bytes(words[n]);
+        // The first two fields are ids, but for the version of a tuning.
+        if *kind != 11 && (0..count.min(2)).any(|n| word(n) > PostId::MAX.0) {
+            return Err(DecodeError::Fields);
+        }
         let user = |n: usize| UserId(word(n));
         Ok(match kind {
             1 => Self::Posted {
@@ -176,7 +180,8 @@ mod tests {
     use super::*;
 
     fn any_event() -> impl Strategy<Value = Event> {
-        (0..12u8, any::<u64>(), any::<u64>(), any::<u64>(), any::<u32>(), any::<bool>()).prop_map(
+        let id = 0..=PostId::MAX.0;
+        (0..12u8, id.clone(), id, any::<u64>(), any::<u32>(), any::<bool>()).prop_map(
             |(kind, a, b, likes, audience, pull)| {
                 let (user, target, post) = (UserId(a), UserId(b), PostId(b));
                 let channel = if pull { Channel::Pull } else { Channel::Push };

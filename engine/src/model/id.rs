@@ -140,6 +140,7 @@ decimal!(PostId);
 
 /// A user's unique name: 1 to 30 of `[a-z0-9_]`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(try_from = "Box<str>")]
 pub struct Handle(Box<str>);
 
 impl Handle {
@@ -157,6 +158,13 @@ impl FromStr for Handle {
             return Err(());
         }
         Ok(Self(text.into()))
+    }
+}
+
+impl TryFrom<Box<str>> for Handle {
+    type Error = &'static str;
+    fn try_from(text: Box<str>) -> Result<Self, Self::Error> {
+        text.parse().map_err(|()| "not a handle")
     }
 }
 

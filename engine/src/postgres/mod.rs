@@ -12,6 +12,8 @@ mod connect;
 mod copy;
 mod epoch;
 mod fault;
+#[cfg(test)]
+mod fuzz_tests;
 mod gate;
 mod home;
 mod identities;

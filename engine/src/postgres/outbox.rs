@@ -4,7 +4,7 @@ use futures::future::try_join;
 use tokio_postgres::Row;
 
 use super::fault::Fault;
-use super::rows::{column, epoch, limit, position};
+use super::rows::{column, epoch, limit, numbers, position};
 use super::sql;
 use super::store::Inner;
 use crate::limits::EVENTS_BATCH;
@@ -23,12 +23,10 @@ const NUMBERED: &str = "SELECT numbered FROM log_positions";
 const EMIT: &str = "INSERT INTO outbox (event) VALUES ($1)";
 
 /// Epoch and events of a row that has both as arrays, and the position between them.
-fn events(row: &Row) -> Result<(Position, Vec<LoggedEvent>), Fault> {
+pub(super) fn events(row: &Row) -> Result<(Position, Vec<LoggedEvent>), Fault> {
     let (epoch, place) = (epoch(row, 0)?, position(row, 1)?);
-    let numbers: Vec<i64> = row.try_get(2)?;
-    let bytes: Vec<&[u8]> = row.try_get(3)?;
-    let event =
-        |(number, bytes): (i64, &[u8])| LoggedEvent { epoch, position: Position(number as u64), bytes: bytes.into() };
+    let (numbers, bytes): (_, Vec<&[u8]>) = (numbers(row, 2)?, row.try_get(3)?);
+    let event = |(number, bytes): (u64, &[u8])| LoggedEvent { epoch, position: Position(number), bytes: bytes.into() };
     Ok((place, numbers.into_iter().zip(bytes).map(event).collect()))
 }
 

@@ -4,7 +4,8 @@ use tokio_postgres::Row;
 
 use super::fault::Fault;
 use super::rows::{
-    UserRow, column, handle, limit, number, post_id, post_keys, stamp, user_id, user_ids, user_key, user_keys,
+    UserRow, column, handle, limit, number, numbers, post_id, post_keys, stamp, unsigned, user_id, user_ids, user_key,
+    user_keys,
 };
 use super::sql;
 use super::store::Inner;
@@ -25,6 +26,22 @@ fn placed<T: Clone>(asked: usize, told: Vec<(usize, T)>) -> Vec<Option<T>> {
 fn place(row: &Row, asked: usize) -> Result<usize, Fault> {
     let place = number(row, 0)? as usize;
     place.checked_sub(1).filter(|&place| place < asked).ok_or(Fault::Malformed("a row is about nothing asked for"))
+}
+
+/// The view of a row of [`VIEW`](sql::VIEW).
+pub(super) fn view(row: &Row) -> Result<FollowView, Fault> {
+    let end = stamp(row, 7)?;
+    // What was seen is of before the snapshot's end; a higher stamp is of another system.
+    let own = |stamp: Stamp| if stamp < end { stamp } else { Stamp::default() };
+    let follows = user_ids(row, 0)?.into_iter().zip(numbers(row, 1)?);
+    Ok(FollowView {
+        follows: follows.map(|(followee, made)| Following { followee, stamp: own(Stamp(made)) }).collect(),
+        mutes: user_ids(row, 2)?,
+        blocks: user_ids(row, 3)?,
+        blocked_by: user_ids(row, 4)?,
+        widened: own(stamp(row, 5)?),
+        stamp: stamp(row, 6)?,
+    })
 }
 
 /// Columns of `UserRow` after the first.
@@ -126,21 +143,7 @@ impl Inner {
 
     pub(super) async fn view(&self, reader: UserId) -> Result<FollowView, StoreError> {
         let (shard, id) = user_key(reader);
-        self.read_one("reading a follow view", sql::VIEW, &[&shard, &id], |row| {
-            let end = stamp(row, 7)?;
-            // What was seen is of before the snapshot's end; a higher stamp is of another system.
-            let own = |stamp: Stamp| if stamp < end { stamp } else { Stamp::default() };
-            let follows = user_ids(row, 0)?.into_iter().zip(user_ids(row, 1)?);
-            Ok(FollowView {
-                follows: follows.map(|(followee, made)| Following { followee, stamp: own(Stamp(made.0)) }).collect(),
-                mutes: user_ids(row, 2)?,
-                blocks: user_ids(row, 3)?,
-                blocked_by: user_ids(row, 4)?,
-                widened: own(stamp(row, 5)?),
-                stamp: stamp(row, 6)?,
-            })
-        })
-        .await
+        self.read_one("reading a follow view", sql::VIEW, &[&shard, &id], view).await
     }
 
     /// Looks at no more than [`FOLLOWERS_PAGE`] followers, so that a narrow range of slots in a huge audience comes in
@@ -164,7 +167,7 @@ impl Inner {
             let next = if readers.len() >= count {
                 readers.last().copied()
             } else if number(row, 1)? as usize >= looks {
-                row.try_get::<_, Option<i64>>(2)?.map(|last| UserId(last as u64))
+                row.try_get::<_, Option<i64>>(2)?.map(unsigned).transpose()?.map(UserId)
             } else {
                 None
             };

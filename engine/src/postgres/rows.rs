@@ -35,9 +35,19 @@ pub(super) fn post_keys(posts: &[PostId]) -> (Vec<i16>, Vec<i64>) {
     posts.iter().map(|&post| post_key(post)).unzip()
 }
 
+/// What a signed column says: no number or id of ours is negative.
+pub(super) fn unsigned(value: i64) -> Result<u64, Fault> {
+    u64::try_from(value).map_err(|_| Fault::Malformed("a number is negative"))
+}
+
 /// The number in a column.
 pub(super) fn number(row: &Row, column: usize) -> Result<u64, Fault> {
-    u64::try_from(row.try_get::<_, i64>(column)?).map_err(|_| Fault::Malformed("a number is negative"))
+    unsigned(row.try_get(column)?)
+}
+
+/// The numbers of an array.
+pub(super) fn numbers(row: &Row, column: usize) -> Result<Vec<u64>, Fault> {
+    row.try_get::<_, Vec<i64>>(column)?.into_iter().map(unsigned).collect()
 }
 
 pub(super) fn user_id(row: &Row, column: usize) -> Result<UserId, Fault> {
@@ -63,7 +73,7 @@ pub(super) fn epoch(row: &Row, column: usize) -> Result<Epoch, Fault> {
 
 /// The users of an array.
 pub(super) fn user_ids(row: &Row, column: usize) -> Result<Box<[UserId]>, Fault> {
-    Ok(row.try_get::<_, Vec<i64>>(column)?.into_iter().map(|id| UserId(id as u64)).collect())
+    Ok(numbers(row, column)?.into_iter().map(UserId).collect())
 }
 
 pub(super) fn handle(text: &str) -> Result<Handle, Fault> {

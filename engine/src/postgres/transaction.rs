@@ -171,7 +171,7 @@ impl Transaction {
 }
 
 /// The outcome that a key's record tells, unless it is too old to be told.
-fn replay(row: &Row, request: &Request, now: Millis) -> Result<Option<Committed>, Stop> {
+pub(super) fn replay(row: &Row, request: &Request, now: Millis) -> Result<Option<Committed>, Stop> {
     let made_at = number(row, 1)?;
     if u128::from(now.0.saturating_sub(made_at)) > IDEMPOTENCY_TTL.as_millis() {
         return Ok(None);

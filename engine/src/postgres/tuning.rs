@@ -6,7 +6,7 @@ use tokio_postgres::types::Json;
 
 use super::commands::{At, LOCK_USER, TUNING, Verdict};
 use super::fault::Fault;
-use super::rows::{UserRow, column, user_key};
+use super::rows::{UserRow, column, unsigned, user_key};
 use super::transaction::{Changes, Stop, kept};
 use crate::model::{
     AuthorState, ChangedBy, Channel, Costs, Event, Heat, Outcome, PostId, Rejection, Tuning, TuningSettings, UserId,
@@ -40,9 +40,10 @@ impl Choice {
     pub(super) fn read(rows: &[Row]) -> Result<Self, Fault> {
         let settings = present(rows)?.settings;
         let row = rows.first().ok_or(Fault::Malformed("there is no tuning"))?;
-        let before = row.try_get::<_, Option<Vec<i64>>>(2)?.unwrap_or_default();
+        let before = row.try_get::<_, Option<Vec<i64>>>(2)?.unwrap_or_default().into_iter();
+        let before = before.map(|id| unsigned(id).map(PostId)).collect::<Result<_, _>>()?;
         let costs = row.try_get::<_, Option<&str>>(1)?.map(costs).transpose()?;
-        Ok(Self { settings, costs, before: before.into_iter().map(|id| PostId(id as u64)).collect() })
+        Ok(Self { settings, costs, before })
     }
 
     /// The heat of an author at their post `id`.

@@ -87,6 +87,23 @@ impl Keys {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testkit::fuzz;
+
+    #[test]
+    fn a_key_is_nobodys_or_ends_with_its_readers_digits() {
+        let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/key");
+        let keys = Keys::new("t-1").unwrap();
+        let seeds =
+            vec![keys.window(UserId(7)), keys.window(UserId(i64::MAX as u64)), keys.rate(b"a"), b"t-1:w:007".to_vec()];
+        fuzz(kept, seeds, |input| {
+            let Some(reader) = keys.reader(input) else { return false };
+            assert!(keys.is_ours(input) && reader.0 > 0 && i64::try_from(reader.0).is_ok());
+            let zeros = input.len() - keys.window(reader).len();
+            let digits = &input[b"t-1:w:".len()..];
+            assert!(digits[..zeros].iter().all(|b| *b == b'0') && &digits[zeros..] == reader.to_string().as_bytes());
+            true
+        });
+    }
 
     #[test]
     fn a_key_tells_its_reader_and_nobody_elses() {

@@ -72,7 +72,7 @@ fn mutated(pool: &[Vec<u8>], rng: &mut Rng) -> Vec<u8> {
     for _ in 0..rng.usize(1..5) {
         let at = rng.usize(..=bytes.len());
         let end = (at + rng.usize(..9)).min(bytes.len());
-        match rng.u8(..9) {
+        match rng.u8(..10) {
             0 => flip(&mut bytes, at, rng),
             1 => set(&mut bytes, at, ODD[rng.usize(..ODD.len())]),
             2 => set(&mut bytes, at, rng.u8(..)),
@@ -91,10 +91,15 @@ fn mutated(pool: &[Vec<u8>], rng: &mut Rng) -> Vec<u8> {
                 bytes.truncate(at);
                 bytes.extend_from_slice(&other[from..]);
             }
-            // A number at a border.
+            // A number at a border, in digits.
+            8 => {
+                let start = bytes[at..].iter().position(u8::is_ascii_digit).map_or(at, |from| at + from);
+                let digits = bytes[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+                drop(bytes.splice(start..start + digits, border(rng).to_string().into_bytes()));
+            }
+            // The same in bytes.
             _ => {
-                let number = (1u64 << rng.u8(..64)).wrapping_sub(u64::from(rng.bool())).to_le_bytes();
-                for (n, byte) in number.into_iter().enumerate().take(1 << rng.u8(..4)) {
+                for (n, byte) in border(rng).to_le_bytes().into_iter().enumerate().take(1 << rng.u8(..4)) {
                     set(&mut bytes, at + n, byte);
                 }
             }
@@ -102,6 +107,11 @@ fn mutated(pool: &[Vec<u8>], rng: &mut Rng) -> Vec<u8> {
         bytes.truncate(INPUT_BYTES);
     }
     bytes
+}
+
+/// A power of two, or the number before one.
+fn border(rng: &mut Rng) -> u64 {
+    (1 << rng.u8(..64)) - u64::from(rng.bool())
 }
 
 fn flip(bytes: &mut [u8], at: usize, rng: &mut Rng) {

@@ -82,6 +82,8 @@ fn add(sums: &mut BTreeMap<String, f64>, name: &str, value: f64) {
 
 #[cfg(test)]
 mod tests {
+    use tributary_engine::testkit::fuzz;
+
     use super::*;
 
     const TEXT: &str = "# HELP feed_source_total Home timelines
@@ -105,5 +107,24 @@ a line of something else
         assert_eq!(later.since(&figures).sources["l1"], 10.0);
         // Started again.
         assert_eq!(figures.since(&later).sources["l1"], 0.0);
+    }
+
+    #[test]
+    fn whatever_a_server_says_its_figures_are_within_what_it_said() {
+        let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/metrics");
+        let odd = "cache_hits_total{cache=\"views\"} NaN\ndeliveries_total -3\nfeed_source_total{source=\"} 1\n 5\n";
+        fuzz(kept, vec![TEXT.into(), odd.into()], |input| {
+            let Ok(text) = std::str::from_utf8(input) else { return false };
+            let figures = ServerFigures::parse(text);
+            let names = figures.sources.keys().chain(figures.hits.keys()).chain(figures.misses.keys());
+            assert!(names.clone().count() <= text.lines().count() && names.into_iter().all(|name| text.contains(name)));
+            assert!(figures.backlog_events >= 0.0 && figures.lag_events >= 0.0, "{figures:?}");
+            let counted = text.lines().any(|line| line.starts_with("deliveries_total"));
+            assert!(counted || figures.deliveries == 0.0, "{figures:?}");
+            let since = figures.since(&ServerFigures::default());
+            let all = since.sources.values().chain(since.hits.values()).chain(since.misses.values());
+            assert!(all.into_iter().chain([&since.deliveries]).all(|count| *count >= 0.0), "{since:?}");
+            figures != ServerFigures::default()
+        });
     }
 }

@@ -1,5 +1,6 @@
 //! Fuzz targets for the files of worlds, and for the files that worlds are made of.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -73,6 +74,19 @@ fn a_file_of_a_world_is_damaged_or_is_written_again_the_same() {
     });
 }
 
+/// The numbers of a file that was understood, each in its one spelling.
+fn numbers(path: &Path) -> Vec<[u64; 2]> {
+    let text = String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
+    let lines = text.split('\n').map(str::trim_ascii).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let number = |word: &str| {
+        let number = word.parse().unwrap_or_else(|_| panic!("{word:?} was taken for a number"));
+        assert_eq!(word, u64::to_string(&number));
+        number
+    };
+    let pair = |line: &str| <[u64; 2]>::try_from(line.split_ascii_whitespace().map(number).collect::<Vec<_>>());
+    lines.map(|line| pair(line).unwrap_or_else(|_| panic!("{line:?} was taken for a pair"))).collect()
+}
+
 /// The input: a file of follows, a vertical bar, a file of posts.
 #[test]
 fn files_give_a_world_or_a_reason() {
@@ -87,6 +101,12 @@ fn files_give_a_world_or_a_reason() {
         let made = tsv::make(&follows, &posts, &world);
         let read = World::open(&world).and_then(|world| world.contents());
         assert_eq!(made.is_ok(), read.is_ok(), "{made:?}, {read:?}");
+        if let Ok((users, _, stamped)) = &read {
+            let (follows, posts) = (numbers(&follows), numbers(&posts));
+            let named = follows.iter().flatten().chain(posts.iter().map(|[_, author]| author));
+            assert!(named.collect::<BTreeSet<_>>().into_iter().eq(users), "users are who are named: {users:?}");
+            assert_eq!(posts.len(), stamped.len());
+        }
         read.is_ok()
     });
 }

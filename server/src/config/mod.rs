@@ -5,6 +5,8 @@
 //! the defaults; [`print`] shows the result with secrets hidden.
 
 mod error;
+#[cfg(test)]
+mod fuzz_tests;
 mod key_file;
 mod keys;
 mod layers;

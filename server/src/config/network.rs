@@ -88,6 +88,8 @@ mod tests {
         assert!(contains("0.0.0.0/0", "9.9.9.9"));
         assert!(!contains("0.0.0.0/0", "::1"));
         assert!(contains("fd00::/8", "fdaa::1"));
+        assert!(contains("::ffff:10.0.0.0/104", "10.200.3.4"));
+        assert!(!contains("::ffff:10.0.0.1", "10.0.0.2"));
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! Fuzz targets for the parsers of requests. Whole requests, as bytes on the wire, are in `server/tests/fuzz`.
 
+use std::net::IpAddr;
+
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
+use openidconnect::url::form_urlencoded;
 use tributary_engine::limits::{IDEMPOTENCY_KEY_BYTES, PAGE_MAX};
 use tributary_engine::model::PostId;
 use tributary_engine::testkit::fuzz;
 
-use super::{address, idempotency, request};
+use super::{address, coding, etag, idempotency, request};
 use crate::config::Network;
 
 macro_rules! kept {
@@ -23,6 +26,12 @@ fn parts(uri: http::Uri) -> Parts {
     http::Request::get(uri).body(()).expect("a method and a URI are a request").into_parts().0
 }
 
+/// Whether two digits of a hexadecimal number stand behind each percent sign.
+fn is_escaped(text: &str) -> bool {
+    let digits = |rest: &str| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count();
+    text.split('%').skip(1).all(|rest| digits(rest) == 2)
+}
+
 #[test]
 fn a_query_gives_a_page_within_its_limits_or_is_refused() {
     let queries = ["limit=20&cursor=AbC-_1", "limit=100", "cursor=a%2Bb+c%C3%A4", "%6cimit=1", "since=x&x=%ff&=&&"];
@@ -31,10 +40,18 @@ fn a_query_gives_a_page_within_its_limits_or_is_refused() {
         uri.extend_from_slice(input);
         let Ok(uri) = http::Uri::try_from(uri) else { return false };
         let parts = parts(uri);
-        for name in ["cursor", "handle"] {
-            if let Ok(Some(value)) = request::parameter(&parts, name) {
-                assert!(value.len() <= input.len(), "decoding never makes longer");
+        let query = parts.uri.query().unwrap_or_default();
+        for name in ["limit", "cursor"] {
+            // As browsers' forms are read, by a library that forgives what we refuse.
+            let named = form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == name);
+            let values: Vec<_> = named.map(|(_, value)| value).collect();
+            match request::parameter(&parts, name) {
+                Ok(Some(value)) => assert_eq!(values, [value], "{query}"),
+                Ok(None) => assert!(values.is_empty(), "{query}"),
+                Err(_) => assert!(values.len() > 1 || query.contains('%'), "{query}"),
             }
+            let broken = |pair: &str| pair.starts_with(&format!("{name}=")) && !is_escaped(pair);
+            assert!(!query.split('&').any(broken) || request::parameter(&parts, name).is_err(), "{query}");
         }
         let Ok(page) = request::page(&parts) else { return false };
         assert!((1..=PAGE_MAX).contains(&page.limit), "{page:?}");
@@ -76,6 +93,7 @@ fn an_idempotency_key_is_taken_as_it_is_or_refused() {
         let Ok(key) = idempotency::client_key(&parts, input) else { return false };
         let key = key.expect("there is a header").key;
         assert!((1..=IDEMPOTENCY_KEY_BYTES).contains(&key.len()) && key.as_bytes() == input, "{key:?}");
+        assert!(key.bytes().all(|byte| byte.is_ascii_graphic()), "{key:?}");
         true
     });
 }
@@ -93,14 +111,17 @@ fn the_address_behind_proxies_is_one_that_was_named() {
         headers.append("x-forwarded-for", HeaderValue::from_static("5.5.5.5"));
         headers.append("x-forwarded-for", value);
         let caller = address::caller(peer, &headers, &trusted);
-        let text = String::from_utf8_lossy(input).to_lowercase();
-        let named = match caller {
-            std::net::IpAddr::V4(v4) => {
-                text.contains(&v4.to_string()) || v4.to_string() == "5.5.5.5" || text.contains("::")
-            }
-            std::net::IpAddr::V6(v6) => text.contains(':') && v6.to_bits() as u64 == 0,
-        };
-        assert!(caller == peer || named, "{caller} of {text:?}");
+        // From right to left: whoever is believed was named by somebody whom we trust, and so on to us.
+        let readable = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+        let text = readable.collect::<Vec<_>>().join(",");
+        let mut hops = text.rsplit(',').map(|hop| hop.trim().parse::<IpAddr>());
+        let mut believed: IpAddr = peer;
+        while trusted.iter().any(|network| network.contains(believed))
+            && let Some(Ok(hop)) = hops.next()
+        {
+            believed = hop;
+        }
+        assert_eq!(caller, address::counted(believed), "of {text:?}");
         caller != peer
     });
 }
@@ -128,5 +149,54 @@ fn a_body_is_json_of_its_very_shape_or_refused_in_few_words() {
             assert!(hyper::body::Body::size_hint(answer.body()).upper().is_some_and(|bytes| bytes < 1_500));
             false
         }
+    });
+}
+
+/// The input: a header's value. Read naively: a list without a comma in a tag has the tag or not.
+#[test]
+fn if_none_match_names_a_tag_only_where_it_lists_it() {
+    let lists = ["\"a\", W/\"b\"", "*", "W/\"a\"", "\"x\", , \"a\"", "\"x\" \"a\"", "W/W/\"a\"", "\"a"];
+    let etag = HeaderValue::from_static("W/\"a\"");
+    fuzz(kept!("if_none_match"), seeds(&lists), |input| {
+        let Ok(value) = HeaderValue::from_bytes(input) else { return false };
+        let named = etag::names(std::slice::from_ref(&value), &etag);
+        let items = input.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+        // What stands behind the tag is not looked at.
+        let tag = |item: &[u8]| item.starts_with(b"\"a\"") || item.starts_with(b"W/\"a\"");
+        let simple = |item: &[u8]| {
+            let quoted = item.strip_prefix(b"W/").unwrap_or(item);
+            item.is_empty() || matches!(quoted, [b'"', inner @ .., b'"'] if !inner.contains(&b'"'))
+        };
+        let (lists, all_simple) = (items.clone().any(tag) || input.trim_ascii() == b"*", items.clone().all(simple));
+        assert!(!named || lists, "{value:?} does not list it");
+        assert!(named || !lists || !all_simple, "{value:?} lists it");
+        named
+    });
+}
+
+/// The input: `Accept-Encoding`. Read naively: what is named without a weight is liked, and what is not named is not.
+#[test]
+fn a_coding_is_one_that_the_client_takes() {
+    let lists =
+        ["gzip, deflate, br, zstd", "zstd;q=0.5, gzip", "*", "gzip;q=0.001, *;q=0", "X-GZIP", "zstd;q=0, gzip; q=1"];
+    fuzz(kept!("accept_encoding"), seeds(&lists), |input| {
+        let Ok(value) = HeaderValue::from_bytes(input) else { return false };
+        let Ok(text) = value.to_str().map(str::to_lowercase) else { return false };
+        let headers: HeaderMap = [(http::header::ACCEPT_ENCODING, value)].into_iter().collect();
+        let items: Vec<&str> = text.split(',').map(str::trim).collect();
+        let named = |name: &str| items.iter().any(|item| item.split(';').next().is_some_and(|it| it.trim() == name));
+        let only = |names: &[&str]| items.iter().all(|item| names.contains(item));
+        match coding::liked_best(&headers) {
+            Some(coding::Coding::Zstd) => assert!(named("zstd") || named("*"), "{text}"),
+            Some(coding::Coding::Gzip) => {
+                assert!(named("gzip") || named("x-gzip") || named("*"), "{text}");
+                assert!(!only(&["zstd", "gzip", "*"]) || !(named("zstd") || named("*")), "zstd costs less: {text}");
+            }
+            None => assert!(!only(&["zstd", "gzip", "x-gzip", "*", ""]) || only(&[""]), "{text}"),
+        }
+        // What is refused by name is not taken, whatever stands there for others.
+        let zstd: Vec<_> = items.iter().filter(|item| item.starts_with("zstd")).collect();
+        assert!(zstd != [&"zstd;q=0"] || coding::liked_best(&headers) != Some(coding::Coding::Zstd), "{text}");
+        !text.is_empty()
     });
 }

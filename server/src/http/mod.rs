@@ -34,7 +34,11 @@ mod server;
 mod settings;
 mod shape;
 mod signin;
+#[cfg(test)]
+mod signin_fuzz_tests;
 mod tokens;
+#[cfg(test)]
+mod tokens_fuzz_tests;
 
 use std::sync::Arc;
 

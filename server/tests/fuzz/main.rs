@@ -1,10 +1,12 @@
-//! Fuzz targets of the server as a whole: the bytes of requests, and configuration files. Those of single parsers are in
-//! `server/src/http/fuzz_tests.rs`. Folders beside this file keep inputs that are tried every time.
+//! Fuzz targets of the server as a whole: the bytes of requests and of WebSockets, configuration files, the environment.
+//! Those of single parsers are in `server/src/http/fuzz_tests.rs`. Folders beside this file keep inputs that are tried
+//! every time.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../common/mod.rs"]
 mod common;
+mod socket;
 
 use std::cell::RefCell;
 use std::io::{Read, Write};
@@ -42,6 +44,9 @@ fn requests(token: &str, id: &str) -> Vec<Vec<u8>> {
         request(&format!("PUT /v1/follows/{id}"), "transfer-encoding: chunked\r\n", "0\r\n\r\n"),
         request(&format!("DELETE /v1/likes/{id}"), "", ""),
         request("HEAD /metrics", "", ""),
+        // A browser's WebSocket has its token among the protocols that it offers.
+        format!("GET /v1/me HTTP/1.1\r\nhost: x\r\nsec-websocket-protocol: tributary, bearer.{token}\r\n\r\n")
+            .into_bytes(),
     ]
 }
 
@@ -132,43 +137,85 @@ log_format = "json"
 const SHARDS: &str = r#"
 [[shard]]
 name = "a"
-url = "redis://user:secret@127.0.0.1:6379/0"
+url = "redis://user:secret@in-a-file:6379/0"
 weight = 3
 [store]
 kind = "postgres"
-url = "postgres://user:secret@127.0.0.1/tributary"
+url = "postgres://user:secret@in-a-file/tributary"
 [log]
 kind = "kafka"
 brokers = ["127.0.0.1:9092"]
 partitions = 3
 "#;
 
+/// What a configuration comes to, of a file and of variables: printed, it means the same, and shows no secret.
+fn comes_to(folder: &std::path::Path, file: &[u8], env: &[(String, String)]) -> bool {
+    let resolve = |text: &[u8], env: &[(String, String)]| {
+        std::fs::write(folder.join("tributary.toml"), text).unwrap();
+        let file = Some("tributary.toml".into());
+        let (env, working_folder) = (env.to_vec(), folder.into());
+        Config::resolve(&Sources { file, env, listen: None, demo: None, working_folder })
+    };
+    // What is said elsewhere too is no secret.
+    let url = env.iter().find(|(name, _)| name == "TRIBUTARY__STORE__URL").map(|(_, url)| &**url);
+    let elsewhere =
+        |url: &str| env.iter().filter(|(name, value)| name.contains(url) || value.contains(url)).count() > 1;
+    let secret = url.filter(|url| url.len() > 8 && !elsewhere(url)).unwrap_or("secret@in-a-file");
+    match resolve(file, env) {
+        Ok(config) => {
+            let printed = config.to_toml();
+            assert!(!printed.contains(secret), "{printed}");
+            let again = resolve(printed.as_bytes(), &[]);
+            // What is hidden cannot be read again.
+            assert!(printed.contains("(hidden)") || again.unwrap().to_toml() == printed, "{printed}");
+            true
+        }
+        Err(errors) => {
+            assert!(!errors.0.is_empty());
+            let given = file.len() + env.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+            let told = errors.to_string();
+            assert!(told.len() < 2_000 + 400 * given, "{told}");
+            // What is no key of ours is told by its name, whatever that is.
+            assert!(!errors.0.iter().any(|error| error.reason.contains(secret)), "{told}");
+            false
+        }
+    }
+}
+
 #[test]
 fn a_configuration_is_refused_with_reasons_or_printed_as_one_that_means_the_same() {
     let folder = tempfile::tempdir().unwrap();
-    let reasons = RefCell::new(0);
-    let resolve = |text: &[u8]| {
-        std::fs::write(folder.path().join("tributary.toml"), text).unwrap();
-        let file = Some("tributary.toml".into());
-        Config::resolve(&Sources { file, env: vec![], listen: None, demo: None, working_folder: folder.path().into() })
-    };
+    let refused = RefCell::new(0);
     fuzz(kept!("config"), vec![CONFIG.into(), SHARDS.into(), b"roles = 5\n[[shard]]\nname = []".to_vec()], |input| {
-        match resolve(input) {
-            Ok(config) => {
-                let printed = config.to_toml();
-                assert!(!printed.contains("secret@"), "{printed}");
-                let again = resolve(printed.as_bytes());
-                // What is hidden cannot be read again.
-                assert!(printed.contains("(hidden)") || again.unwrap().to_toml() == printed, "{printed}");
-                true
-            }
-            Err(errors) => {
-                assert!(!errors.0.is_empty());
-                assert!(errors.to_string().len() < 2_000 + 400 * input.len(), "{errors}");
-                *reasons.borrow_mut() += 1;
-                false
-            }
-        }
+        let good = comes_to(folder.path(), input, &[]);
+        *refused.borrow_mut() += u32::from(!good);
+        good
     });
-    assert!(reasons.into_inner() > 0);
+    assert!(refused.into_inner() > 0);
+}
+
+/// The input: lines of a name without its prefix, and a value.
+#[test]
+fn what_the_environment_says_is_refused_with_reasons_or_means_the_same_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let seeds = [
+        "ROLES=api,worker\nHTTP__LISTEN=127.0.0.1:0\nHTTP__TRUSTED_PROXIES=10.0.0.0/8,::1\nAUTH__OPERATORS=ann,ben",
+        "HTTP__CORS_ORIGINS=https://a.example\nTELEMETRY__LOG=info,tributary=debug\nLIMITS__FOLLOWS=0\nHOT__MODE=cost",
+        "STORE__KIND=postgres\nSTORE__URL=postgres://u:secret@127.0.0.1/x\nLOG__KIND=kafka\nLOG__BROKERS=127.0.0.1:9092",
+        "CACHE__RING_BYTES=1048576\nAUTH__DEV_LOGIN=true\nSTORE__PATH=a/b",
+        "roles=api\nSHARD__NAME=a\nAUTH__PROVIDER=x\n=\nHTTP__LISTEN=",
+    ];
+    let read = |input: &[u8]| {
+        let Ok(text) = std::str::from_utf8(input) else { return false };
+        let pair = |line: &str| {
+            let (name, value) = line.split_once('=')?;
+            Some((format!("TRIBUTARY__{name}"), value.to_owned()))
+        };
+        let env: Vec<_> = text.split('\n').filter_map(pair).collect();
+        let good = comes_to(folder.path(), b"", &env);
+        assert!(!good || env.iter().all(|(name, _)| *name == name.to_ascii_uppercase()), "{env:?}");
+        good
+    };
+    assert_eq!(seeds.map(|seed| read(seed.as_bytes())), [true, true, true, true, false]);
+    fuzz(kept!("environment"), seeds.map(|seed| seed.as_bytes().to_vec()).to_vec(), read);
 }

@@ -46,6 +46,9 @@ fn a_keys_row_is_malformed_or_says_the_same_again() {
     let row = |outcome| KeyRow { fingerprint: [3; 16], made_at: Millis(9), outcome }.encode();
     fuzz(kept!("key_row"), outcomes.map(row).to_vec(), |input| {
         let Ok(row) = KeyRow::decode(input) else { return false };
+        if let Outcome::Posted { post, .. } = &row.outcome {
+            assert_eq!(post.author.handle.as_str().parse(), Ok(post.author.handle.clone()), "it is a handle");
+        }
         let again = KeyRow::decode(&row.encode()).expect("what we write we read");
         assert_eq!((again.fingerprint, again.made_at, again.outcome), (row.fingerprint, row.made_at, row.outcome));
         true
@@ -57,7 +60,11 @@ fn a_number_of_a_row_ends_within_ten_bytes() {
     fuzz(kept!("row_number"), vec![vec![0x80; 10], vec![0xff, 1]], |input| {
         let mut rest = input;
         let Some(number) = take_number(&mut rest) else { return false };
-        assert!(input.len() - rest.len() <= 10);
+        let taken = &input[..input.len() - rest.len()];
+        assert!(taken.len() <= 10);
+        // Seven bits of each byte, in arithmetic that has room for all of them.
+        let naive = taken.iter().enumerate().map(|(n, byte)| u128::from(byte & 0x7f) << (7 * n)).sum::<u128>();
+        assert_eq!(u128::from(number), naive);
         let mut again = Vec::new();
         put_number(number, &mut again);
         assert_eq!(take_number(&mut &*again), Some(number));
