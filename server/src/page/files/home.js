@@ -53,7 +53,7 @@ function show(feed, first) {
     pending.clear();
     paintBar();
     live.start(feed.fresh);
-    if (document.hidden) live.stop(); // nobody has looked at this page yet
+    if (document.hidden) live.stop(); // until the page is seen
   }
   if (operator.isOn()) operator.showPage(list, feed);
 }
