@@ -115,9 +115,10 @@ async function begin() {
   try {
     await enter((await signingIn.comeBack()) ?? (await session.resume()));
   } catch (problem) {
-    await enter(null);
+    const entered = enter(null);
     toast(problem.message, { text: "Try again", run: begin, stays: true });
     addEventListener("online", beginAgain, { once: true });
+    await entered;
   }
 }
 

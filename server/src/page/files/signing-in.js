@@ -22,7 +22,7 @@ export async function offer() {
   try {
     ways = (await send("GET", "/v1/auth/providers")).document;
   } catch (problem) {
-    return toast(problem.message, { text: "Try again", run: offer });
+    return toast(problem.message, { text: "Try again", run: offer, stays: true });
   }
   find("providers").replaceChildren(...ways.providers.map((name) =>
     el("button", { class: "secondary", type: "button", text: `Continue with ${title(name)}`, onclick: () => goTo(name) })));
