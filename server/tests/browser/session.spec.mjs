@@ -253,7 +253,7 @@ scenario("where the browser forbids to keep anything, one signs in for as long a
   await context.addInitScript(() => {
     const forbidden = { get() { throw new DOMException("forbidden", "SecurityError"); } };
     for (const name of ["localStorage", "sessionStorage", "indexedDB"]) Object.defineProperty(window, name, forbidden);
-    LockManager.prototype.request = async () => { throw new DOMException("forbidden", "SecurityError"); };
+    if (isSecureContext) LockManager.prototype.request = async () => { throw new DOMException("forbidden", "SecurityError"); };
   });
   const page = await context.newPage();
   await page.goto("/");
