@@ -144,6 +144,8 @@ scenario("a tab has a stream only while it is seen, and half a minute more", asy
   await page.evaluate(() => beSeen(true));
   await page.clock.fastForward(20_000);
   assert.equal(opened.length - ended.length, 1, "it was seen meanwhile");
+  await ben.post("a sign of life"); // for by the clock of the page the stream has been silent for long
+  await page.getByRole("button", { name: "2 new posts" }).waitFor();
   await page.evaluate(() => beSeen(false));
   await page.clock.fastForward(31_000);
   await eventually(() => opened.length === ended.length, "the end of the stream");
