@@ -38,6 +38,7 @@ const FILES: &[(&str, Asset)] = &files! {
     "/relations.js"  JS   "relations.js";
     "/session.js"    JS   "session.js";
     "/signing-in.js" JS   "signing-in.js";
+    "/stored.js"     JS   "stored.js";
 };
 
 /// The page's file at this path.

@@ -158,6 +158,34 @@ scenario("operators see where entries come from, and tune", async (world) => {
   await page.getByLabel("Hot from").focus();
   await page.keyboard.press("ArrowLeft");
   await page.getByText(`Tuning version ${version + 1}`).waitFor();
+  // A key that is held: what is moved while a change is on its way is saved next, and nobody else is blamed.
+  const start = Number(await page.getByLabel("Hot from").inputValue());
+  let release;
+  const held = new Promise((done) => (release = done));
+  await page.route("**/v1/operator/tuning", async (route) => {
+    await held;
+    await route.continue();
+  });
+  for (let presses = 0; presses < 3; presses += 1) await page.keyboard.press("ArrowLeft");
+  release();
+  await page.getByText(`Tuning version ${version + 3}`).waitFor();
+  assert.equal(Number(await page.getByLabel("Hot from").inputValue()), start - 3);
+  const saved = await page.evaluate(async () => (await import("/session.js")).get("/v1/operator/tuning"));
+  assert.equal(saved.enter_followers, start - 3);
+  assert.equal(await page.locator("#toasts").textContent(), "");
+  await page.goto(`/#/@${ben.handle}`);
+  const pin = page.locator(".pin select");
+  const pins = [];
+  await page.route("**/v1/operator/authors/*", async (route) => {
+    if (route.request().method() !== "PUT") return route.continue();
+    const { pin: wanted } = route.request().postDataJSON();
+    await route.continue();
+    pins.push(wanted);
+  });
+  await pin.selectOption("pull");
+  await pin.selectOption("push");
+  await eventually(() => pins.length === 2, "both pins");
+  await page.locator(".pin b").getByText("push").waitFor();
   const plain = await world.signedIn(handle("cat"));
   assert.equal(await plain.locator("#engine").isVisible(), false);
   assert.equal(await plain.locator(".badge").count(), 0);

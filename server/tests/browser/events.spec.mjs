@@ -53,7 +53,7 @@ test("an event that is not whole is not told, and an endless line is refused", a
 });
 
 /** A follower of these answers to `open`, one after the other; an answer makes a body, or is an error. */
-function following(answers, { poll = () => assert.fail("nobody asks"), silenceMs } = {}) {
+function following(answers, { silenceMs } = {}) {
   const [told, asked, waits] = [[], [], []];
   let rest;
   const ended = new Promise((done) => (rest = done));
@@ -68,7 +68,6 @@ function following(answers, { poll = () => assert.fail("nobody asks"), silenceMs
       if (answer instanceof Error) throw answer;
       return answer(signal);
     },
-    poll,
     told: { post: (post) => told.push(post.id), removed: (id) => told.push(`-${id}`), gap: () => told.push("gap") },
     pause: async (ms) => void waits.push(ms),
     silenceMs,
@@ -127,28 +126,6 @@ test("a stream without a sign of life is given up", async () => {
   await ended;
   follow.end();
   assert.deepEqual(asked.slice(0, 2), ["from", "a"]);
-});
-
-test("a server without a stream is asked again and again, oldest post first", async () => {
-  const feeds = [
-    { items: [{ id: "2" }, { id: "1" }], next: null, fresh: "b" },
-    { items: [], next: null, fresh: "c" },
-    { items: [{ id: "9" }], next: "more", fresh: "d" },
-  ];
-  const since = [];
-  let rest;
-  const ended = new Promise((done) => (rest = done));
-  const poll = async (token) => {
-    since.push(token);
-    const feed = feeds.shift();
-    if (feed) return feed;
-    rest();
-    throw refused(401);
-  };
-  const { follow, told } = following([refused(404)], { poll });
-  follow.start("a");
-  await ended;
-  assert.deepEqual([told, since], [["1", "2", "gap"], ["a", "b", "c", "d"]]);
 });
 
 test("what is stopped goes on where it was, once", async () => {

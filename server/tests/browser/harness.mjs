@@ -5,11 +5,13 @@ import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 
-const { BASE_URL, CHROMIUM, PACKAGES, TRIBUTARY_KEEP } = process.env;
+const { BASE_URL, BRIEF_URL, CHROMIUM, PACKAGES, TRIBUTARY_KEEP } = process.env;
 const require = createRequire(path.join(PACKAGES, "package.json"));
 const { chromium } = require("playwright-core");
 
 export const base = BASE_URL;
+/** A node whose access tokens are good for two seconds. */
+export const brief = BRIEF_URL;
 export const axe = () => readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 
 /** What a browser itself writes about an answer that the page expects: the page asks, and the server may say no. */
@@ -34,23 +36,24 @@ export const handle = (name) => `${name}_${process.pid}_${(handles += 1)}`;
 
 /** Somebody who uses the API without a browser. */
 export class Person {
-  constructor(tokens) {
+  constructor(tokens, node) {
     this.tokens = tokens;
+    this.node = node;
     this.id = tokens.user.id;
     this.handle = tokens.user.handle;
   }
 
-  static async signIn(name, operator = false) {
+  static async signIn(name, operator = false, node = base) {
     const login = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ handle: name, operator }) };
-    const answer = await fetch(`${base}/v1/auth/dev`, login);
+    const answer = await fetch(`${node}/v1/auth/dev`, login);
     if (!answer.ok) throw new Error(await answer.text());
-    return new Person(await answer.json());
+    return new Person(await answer.json(), node);
   }
 
   async ask(method, where, body) {
     const headers = { authorization: `Bearer ${this.tokens.access_token}` };
     if (body) headers["content-type"] = "application/json";
-    const answer = await fetch(base + where, { method, headers, body: body && JSON.stringify(body) });
+    const answer = await fetch(this.node + where, { method, headers, body: body && JSON.stringify(body) });
     if (!answer.ok) throw new Error(`${method} ${where}: ${answer.status} ${await answer.text()}`);
     return answer.status === 204 ? null : answer.json();
   }

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
 const NODE_MAJOR: u32 = 20;
 
-/// Limits would only slow the scripts down; tokens that live long are renewed in tests of their own.
+/// Limits would only slow the scripts down. A second node has tokens that live briefly.
 const CONFIG: &str = r#"
 [http]
 listen = "127.0.0.1:0"
@@ -100,15 +100,17 @@ async fn the_page_does_what_people_expect_in_a_browser() {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
     let packages = packages(&npm, &scripts);
     let (server, folder) = start(CONFIG).await;
+    let (brief, _folder) = start(&CONFIG.replace("[auth]", "[auth]\naccess_ttl_s = 2")).await;
     let mut tests: Vec<PathBuf> = std::fs::read_dir(&scripts).unwrap().map(|entry| entry.unwrap().path()).collect();
     tests.retain(|path| path.to_string_lossy().ends_with(".spec.mjs"));
     tests.sort();
     assert!(!tests.is_empty());
     let mut run = Command::new(node);
     run.args(["--test", "--test-concurrency=1", "--test-reporter=spec"]).args(&tests);
-    run.env("BASE_URL", format!("http://{}", server.address)).env("CHROMIUM", chromium).env("PACKAGES", packages);
+    run.env("BASE_URL", format!("http://{}", server.address)).env("BRIEF_URL", format!("http://{}", brief.address));
+    run.env("CHROMIUM", chromium).env("PACKAGES", packages);
     // Chromium keeps its settings in the home folder, which is none of the tests' business.
     run.env("XDG_CONFIG_HOME", folder.path()).env("XDG_CACHE_HOME", folder.path());
     let ended = tokio::task::spawn_blocking(move || run.status()).await.unwrap().unwrap();
-    assert!(ended.success(), "{ended}; the server said:\n{}", server.told());
+    assert!(ended.success(), "{ended}; the servers said:\n{}\n{}", server.told(), brief.told());
 }

@@ -1,7 +1,7 @@
 // People: finding, following, muting, blocking, and who may see what. And what is popular.
 
 import assert from "node:assert/strict";
-import { Person, base, eventually, handle, loaded, scenario, texts, withBrowser } from "./harness.mjs";
+import { Person, base, eventually, handle, loaded, scenario, signIn, texts, withBrowser } from "./harness.mjs";
 
 withBrowser();
 
@@ -89,15 +89,30 @@ scenario("a block parts two people, is listed, and can be ended", async (world) 
 });
 
 scenario("what people write is text, whatever it looks like", async (world) => {
-  world.allow(/\/v1\/users\?/);
+  world.allow(/\/v1\/(users\?|likes)/);
   const ann = handle("ann");
   const evil = `<img src=x onerror="console.error('ran')"><script>console.error("ran")</script> javascript:alert(1) &amp; \u202Eabc`;
   await (await Person.signIn(ann)).post(evil);
   const page = await world.signedIn(ann);
   assert.deepEqual(await texts(page), [evil]);
   assert.equal(await page.locator("#home-list img, #home-list script").count(), 0);
-  await page.goto("/#/@%3Cimg%20src=x%3E");
-  await page.goto("/#/@%E0%A4%A");
+  const refusal = { status: 422, contentType: "application/problem+json", body: JSON.stringify({ detail: evil }) };
+  await page.route("**/v1/likes/*", (route) => route.fulfill(refusal));
+  await page.locator("#home-list .like").click();
+  await eventually(async () => (await page.locator("#toasts span").allTextContents()).join() === `Your like was not saved. ${evil}`, "the refusal");
+  // Names come from providers; those of developers are their handles, so the answer is changed on its way.
+  await page.route("**/v1/users?*", async (route) => {
+    const answer = await route.fetch();
+    await route.fulfill(answer.ok() ? { response: answer, json: { ...(await answer.json()), name: evil } } : refusal);
+  });
+  const title = page.locator("#person-title");
+  const told = async (where) => {
+    await page.goto(where);
+    await eventually(async () => (await title.textContent()) === evil, `the title at ${where}`);
+    assert.equal(await page.locator("main img, main script, #toasts img, #toasts script").count(), 0, where);
+  };
+  await told(`/#/@${ann}`);
+  for (const name of ["%3Cimg%20src=x%3E", "%E0%A4%A", ".."]) await told(`/#/@${name}`);
   await page.goto("/#/constructor");
   await page.getByRole("heading", { name: "Home" }).waitFor();
 });
@@ -156,11 +171,64 @@ scenario("who is new is offered the popular authors, and a like is the same in e
   assert.equal(await page.locator("#popular-list .like").first().getAttribute("aria-pressed"), "true");
 });
 
-scenario("the server's own ranking is shown, or nothing wrong where it has none", async (world) => {
+scenario("the server's own ranking is shown", async (world) => {
+  const [ann, ben] = [await Person.signIn(handle("ann")), await Person.signIn(handle("ben"))];
+  const post = await ann.post("liked by ben");
+  await ben.ask("PUT", `/v1/likes/${post.id}`);
+  await eventually(async () => (await ben.ask("GET", "/v1/popular?limit=100")).items.some(({ id }) => id === post.id), "its place");
   const page = await world.guest();
   await loaded(page, "popular");
-  const answer = await fetch(`${base}/v1/popular`);
-  const shown = (await texts(page, "popular")).length;
-  if (answer.status === 404) await page.getByText("Nothing is popular yet.").waitFor();
-  else assert.equal(shown > 0, (await answer.json()).items.length > 0);
+  const ranking = (await (await fetch(`${base}/v1/popular`)).json()).items.map(({ text }) => text);
+  assert.ok(ranking.length > 0);
+  assert.deepEqual((await texts(page, "popular")).slice(0, ranking.length), ranking);
+});
+
+scenario("what is popular does not wait until all is known whom one follows; suggestions do", async (world) => {
+  const { author, items } = await ranking(2);
+  const ann = await Person.signIn(handle("ann"));
+  await ann.follow(author);
+  const context = await world.context();
+  await withRanking(context, items);
+  let release;
+  const held = new Promise((done) => (release = done));
+  await context.route("**/following?*", async (route) => {
+    await held;
+    await route.continue();
+  });
+  const page = await context.newPage();
+  await page.goto("/");
+  await signIn(page, ann.handle);
+  await page.getByRole("link", { name: "Popular" }).click();
+  await eventually(async () => (await texts(page, "popular")).join() === "liked 2,liked 1", "the ranking");
+  assert.equal(await page.locator("#suggested").isVisible(), false);
+  release();
+  await page.goto(`/#/@${author.handle}`);
+  await page.getByRole("button", { name: `Unfollow @${author.handle}`, exact: true }).waitFor();
+  assert.equal(await page.locator("#suggested").isVisible(), false, "who is followed is not suggested");
+});
+
+scenario("what was private leaves the document with whoever signs out", async (world) => {
+  const [ann, ben] = [handle("ann"), await Person.signIn(handle("ben"))];
+  const me = await Person.signIn(ann);
+  for (const kind of ["mutes", "follows"]) await me.ask("PUT", `/v1/${kind}/${ben.id}`);
+  const page = await world.signedIn(ann, { operator: true });
+  await page.locator("#strip").getByText("log position").waitFor();
+  await page.goto("/#/hidden");
+  await page.locator("#mutes-list").getByText(`@${ben.handle}`).waitFor();
+  await page.locator("#me").getByText(`@${ann}`).waitFor();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("heading", { name: "Sign in" }).waitFor();
+  // The next one sees nothing of it either, also while the server has not answered yet.
+  const nothing = async () => {
+    const said = await page.locator("body").textContent();
+    for (const name of [ann, ben.handle]) assert.ok(!said.includes(name), name);
+  };
+  await nothing();
+  assert.equal(await page.locator("#strip > *").count(), 0);
+  await page.route("**/v1/{me,operator/status}", () => {}); // which is never answered
+  await page.getByLabel("Handle", { exact: true }).fill(handle("cat"));
+  await page.locator("#dev-send").click();
+  await page.locator("#account .handle").waitFor();
+  await page.locator("#me .handle").waitFor();
+  await nothing();
 });

@@ -1,7 +1,7 @@
 // Signing in and out, and sessions that go on.
 
 import assert from "node:assert/strict";
-import { Person, base, eventually, handle, loaded, scenario, signIn, withBrowser } from "./harness.mjs";
+import { Person, base, brief, eventually, handle, loaded, scenario, signIn, texts, withBrowser } from "./harness.mjs";
 
 withBrowser();
 
@@ -63,11 +63,10 @@ async function withRefresh(context, name, expiresIn) {
 }
 
 scenario("tokens are renewed before they expire, and each refresh token is used once over all tabs", async (world) => {
-  world.allow(/\/v1\/feed\/live$/);
   const ann = handle("ann");
   const context = await world.context();
-  // Without a stream the tabs ask again and again; and streams of so many tabs would take all connections of a browser.
-  await context.route("**/v1/feed/live", (route) => route.fulfill({ status: 404, contentType: "application/problem+json", body: "{}" }));
+  // Streams that end at once are asked for again and again; and such as stay would take all connections of a browser.
+  await context.route("**/v1/feed/live", (route) => route.fulfill({ contentType: "text/event-stream", body: "retry: 1000\n\n" }));
   let seconds = 900;
   const server = await withRefresh(context, ann, () => seconds);
   const first = await context.newPage();
@@ -106,7 +105,7 @@ scenario("a token that is refused is renewed once, and what was asked for is don
   assert.deepEqual([refused, server.spent.length], [2, 1]);
 });
 
-scenario("a session that has ended says so, and one signs in again", async (world) => {
+scenario("a session that has ended says so, and one signs in again to what one had written", async (world) => {
   world.allow(/\/v1\/(auth|feed|posts)/);
   const ann = handle("ann");
   const context = await world.context();
@@ -122,26 +121,16 @@ scenario("a session that has ended says so, and one signs in again", async (worl
   await heading(page, "Sign in").waitFor();
   assert.equal(await page.evaluate(() => localStorage.getItem("tributary.signed-in")), null);
   await signIn(page, ann);
-});
-
-scenario("signing out ends the session in every tab", async (world) => {
-  world.allow(/\/v1\/auth/);
-  const ann = handle("ann");
-  const context = await world.context();
-  const server = await withRefresh(context, ann, () => 900);
-  const page = await context.newPage();
-  await page.goto("/");
-  await signIn(page, ann);
-  const other = await context.newPage();
-  await other.goto("/");
-  await loaded(other, "home");
+  const text = page.getByLabel("Write a post");
+  assert.equal(await text.inputValue(), "too late");
+  assert.equal(await page.getByRole("button", { name: "Post", exact: true }).isEnabled(), true);
   await page.getByRole("button", { name: "Sign out" }).click();
-  await heading(other, "Sign in").waitFor();
-  assert.deepEqual(server.loggedOut, ["r2"], "the newest token");
+  await heading(page, "Sign in").waitFor();
+  assert.equal(await text.inputValue(), "", "who signs out leaves nothing");
 });
 
-scenario("a server that is away ends no session", async (world) => {
-  world.allow(/\/v1\/auth\/refresh$/);
+scenario("a server that is away ends no session, and one is offered to try again for as long as it takes", async (world) => {
+  world.allow(/\/v1\//);
   const ann = handle("ann");
   const context = await world.context();
   const server = await withRefresh(context, ann, () => 900);
@@ -150,11 +139,135 @@ scenario("a server that is away ends no session", async (world) => {
   await signIn(page, ann);
   server.down = true;
   const tab = await context.newPage();
+  await tab.clock.install();
   await tab.goto("/");
-  await tab.locator("#toasts").getByText("The server cannot be reached.").waitFor();
+  const told = tab.locator("#toasts").getByText("The server cannot be reached.");
+  await told.waitFor();
+  await tab.clock.fastForward(60_000);
+  assert.equal(await told.isVisible(), true);
   server.down = false;
   await tab.getByRole("button", { name: "Try again" }).click();
   await loaded(tab, "home");
+  const other = await context.newPage();
+  await other.route("**/v1/**", (route) => route.abort());
+  await other.goto("/");
+  await other.locator("#toasts button").waitFor();
+  assert.equal(await other.locator("#offline").textContent(), "The server cannot be reached.", "and nothing is tried by itself");
+  await other.unroute("**/v1/**");
+  await other.evaluate(() => dispatchEvent(new Event("online")));
+  await loaded(other, "home");
+  assert.equal(await other.locator("#toasts button").count(), 0, "there is nothing to try again");
+});
+
+scenario("a server that is away in the middle of a session ends none", async (world) => {
+  world.allow(/\/v1\/(auth\/refresh|posts)$/);
+  const ann = handle("ann");
+  const context = await world.context();
+  const server = await withRefresh(context, ann, () => 900);
+  const page = await context.newPage();
+  await page.goto("/");
+  await signIn(page, ann);
+  await page.route("**/v1/posts", (route) =>
+    server.spent.length ? route.continue() : route.fulfill({ status: 401, contentType: "application/problem+json", body: "{}" }));
+  server.down = true;
+  await page.getByLabel("Write a post").fill("in the end");
+  const send = page.getByRole("button", { name: "Post", exact: true });
+  await send.click();
+  await page.locator("#toasts").getByText("The server cannot be reached.").waitFor();
+  assert.equal(await heading(page, "Home").isVisible(), true);
+  server.down = false;
+  await send.click();
+  await page.locator("#home-list").getByText("in the end").waitFor();
+  assert.deepEqual([server.spent, server.reused], [["r1"], 0]);
+});
+
+scenario("a renewal that comes too soon is repeated, for nothing was spent", async (world) => {
+  world.allow(/\/v1\/auth\/refresh$/);
+  const page = await world.signedIn(handle("ann"));
+  let asked = 0;
+  await page.context().route("**/v1/auth/refresh", (route) => {
+    asked += 1;
+    const limited = { status: 429, headers: { "retry-after": "1" }, contentType: "application/problem+json", body: JSON.stringify({ detail: "too often" }) };
+    return asked === 1 ? route.fulfill(limited) : route.continue();
+  });
+  const tab = await page.context().newPage();
+  await tab.goto("/");
+  await loaded(tab, "home");
+  assert.equal(asked, 2);
+});
+
+scenario("a server that never answers is told after a while", async (world) => {
+  const page = await world.signedIn(handle("ann"));
+  await page.context().route("**/v1/auth/refresh", () => {}); // which is never answered
+  await page.context().addInitScript(() => {
+    const limit = AbortSignal.timeout.bind(AbortSignal);
+    AbortSignal.timeout = (ms) => limit(ms / 10);
+  });
+  const tab = await page.context().newPage();
+  await tab.goto("/");
+  await tab.locator("#toasts").getByText("The server cannot be reached.").waitFor();
+  await page.context().unrouteAll();
+  await tab.getByRole("button", { name: "Try again" }).click();
+  await loaded(tab, "home");
+});
+
+scenario("a spent token does not stay where its successor could not be kept, and one failed look ends nothing", async (world) => {
+  world.allow(/\/v1\/(auth\/refresh|posts)$/);
+  const ann = handle("ann");
+  const context = await world.context();
+  const server = await withRefresh(context, ann, () => 900);
+  const page = await context.newPage();
+  await page.goto("/");
+  await signIn(page, ann);
+  // A post is refused, so the token is renewed, while the row fails as it does where the disk is full or broken.
+  let refused = true;
+  await page.route("**/v1/posts", (route) =>
+    refused ? route.fulfill({ status: 401, contentType: "application/problem+json", body: "{}" }) : route.continue());
+  const failing = (name) => page.evaluate((name) => {
+    const act = IDBObjectStore.prototype[name];
+    IDBObjectStore.prototype[name] = function (...given) {
+      IDBObjectStore.prototype[name] = act;
+      const asked = act.apply(this, given);
+      this.transaction.abort();
+      return asked;
+    };
+  }, name);
+  const kept = () => page.evaluate(async () => (await (await import("/kept.js")).read())?.token);
+  const send = page.getByRole("button", { name: "Post", exact: true });
+  await page.getByLabel("Write a post").fill("said in the end");
+  await failing("get");
+  await send.click();
+  await page.locator("#toasts").getByText("This browser could not read the session that it keeps.").waitFor();
+  assert.equal(await heading(page, "Home").isVisible(), true);
+  assert.deepEqual([await kept(), server.spent], ["r1", []]);
+  await failing("put");
+  await page.route("**/v1/auth/refresh", (route) => ((refused = false), route.fallback()));
+  await send.click();
+  await page.locator("#home-list").getByText("said in the end").waitFor();
+  assert.deepEqual(server.spent, ["r1"]);
+  assert.equal(await kept(), undefined);
+});
+
+scenario("where the browser forbids to keep anything, one signs in for as long as the page is there", async (world) => {
+  const context = await world.context();
+  await context.addInitScript(() => {
+    const forbidden = { get() { throw new DOMException("forbidden", "SecurityError"); } };
+    for (const name of ["localStorage", "sessionStorage", "indexedDB"]) Object.defineProperty(window, name, forbidden);
+    if (isSecureContext) LockManager.prototype.request = async () => { throw new DOMException("forbidden", "SecurityError"); };
+  });
+  const page = await context.newPage();
+  await page.goto("/");
+  await signIn(page, handle("ann"));
+  await page.getByLabel("Write a post").fill("kept nowhere");
+  await page.keyboard.press("Control+Enter");
+  await page.locator("#home-list").getByText("kept nowhere").waitFor();
+  await page.locator("#show-help").click();
+  await page.getByLabel("Single keys act").uncheck();
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("?");
+  assert.equal(await page.getByRole("dialog").isVisible(), false, "single keys are off");
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await heading(page, "Sign in").waitFor();
 });
 
 scenario("a provider signs one in, and its code does not stay in the address", async (world) => {
@@ -196,9 +309,8 @@ scenario("a provider's refusal is told, and a way back that nobody began does no
   assert.equal(page.url(), `${base}/`);
 });
 
-scenario("the server's own refresh tokens carry a session into another tab, and out of it", async (world, t) => {
+scenario("the server's own refresh tokens carry a session into another tab, and out of it", async (world) => {
   const post = (where, body) => fetch(base + where, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
-  if ((await post("/v1/auth/refresh", {})).status === 404) return t.skip("this server has no refresh tokens");
   const ann = handle("ann");
   const page = await world.signedIn(ann);
   const kept = () => page.evaluate(async () => (await (await import("/kept.js")).read()).token);
@@ -214,4 +326,18 @@ scenario("the server's own refresh tokens carry a session into another tab, and 
     const answer = await post("/v1/auth/refresh", { refresh_token: now });
     return answer.status === 401 && answer;
   }, "the end of the family")).status, 401);
+});
+
+scenario("a token that expires while the stream is open is renewed, and nothing is lost", async (world) => {
+  const author = await Person.signIn(handle("ben"), false, brief);
+  const ann = handle("ann");
+  await (await Person.signIn(ann, false, brief)).follow(author);
+  const page = await world.signedIn(ann, { baseURL: brief });
+  const used = new Set();
+  page.on("request", (request) => request.url().endsWith("/v1/feed/live") && used.add(request.headers().authorization));
+  await eventually(() => used.size >= 2, "a stream with another token");
+  await (await Person.signIn(author.handle, false, brief)).post("after the renewal");
+  await page.getByRole("button", { name: "1 new post" }).click();
+  assert.deepEqual(await texts(page), ["after the renewal"]);
+  assert.equal(await page.locator("#toasts").textContent(), "");
 });

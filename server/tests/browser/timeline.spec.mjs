@@ -1,7 +1,7 @@
 // The home timeline: what comes in while one reads, the way down to the first post, and what one does with posts.
 
 import assert from "node:assert/strict";
-import { Person, eventually, handle, loaded, scenario, texts, withBrowser } from "./harness.mjs";
+import { Person, eventually, handle, loaded, scenario, signIn, texts, withBrowser } from "./harness.mjs";
 
 withBrowser();
 
@@ -96,18 +96,24 @@ scenario("without an observer of scrolling a button shows more, and the keyboard
   assert.equal(await page.locator("#home-end button").isVisible(), false);
 });
 
-scenario("a like shows at once, and goes where the server refuses it", async (world) => {
-  world.allow(/\/v1\/likes/);
-  const ann = handle("ann");
-  const author = await authorOf(1, ann);
-  const page = await world.signedIn(ann);
-  const like = page.locator("#home-list .like");
+/** Holds what the page asks of the likes until it is released. */
+async function holdLikes(page) {
   let release;
   const held = new Promise((done) => (release = done));
   await page.route("**/v1/likes/*", async (route) => {
     await held;
     await route.continue();
   });
+  return release;
+}
+
+scenario("a like shows at once, and goes where the server refuses it", async (world) => {
+  world.allow(/\/v1\/likes/);
+  const ann = handle("ann");
+  const author = await authorOf(1, ann);
+  const page = await world.signedIn(ann);
+  const like = page.locator("#home-list .like");
+  const release = await holdLikes(page);
   await like.click();
   assert.equal(await like.getAttribute("aria-pressed"), "true", "before any answer");
   assert.equal(await like.getAttribute("aria-label"), "Like, 1 like");
@@ -124,6 +130,76 @@ scenario("a like shows at once, and goes where the server refuses it", async (wo
   await page.getByText("Your like was not saved. not now").waitFor();
   assert.equal(await like.getAttribute("aria-pressed"), "true");
   assert.equal(await like.getAttribute("aria-label"), "Like, 1 like");
+});
+
+scenario("a like of a post that waits behind the bar stays when the bar is pressed", async (world) => {
+  const ann = handle("ann");
+  const author = await authorOf(1, ann);
+  const page = await world.signedIn(ann);
+  const { id } = await author.post("behind the bar");
+  await page.getByRole("button", { name: "1 new post" }).waitFor();
+  await page.locator("#home-list").getByRole("link", { name: author.handle }).click();
+  const there = page.locator(`#person-list-${id} .like`);
+  await there.click();
+  await eventually(async () => (await author.ask("GET", `/v1/posts/${id}`)).likes === 1, "the like");
+  await page.getByRole("link", { name: "Home" }).click();
+  await page.getByRole("button", { name: "1 new post" }).click();
+  const here = page.locator(`#home-list-${id} .like`);
+  assert.equal(await here.getAttribute("aria-pressed"), "true");
+  assert.equal(await here.getAttribute("aria-label"), "Like, 1 like");
+  await here.click();
+  await eventually(async () => (await author.ask("GET", `/v1/posts/${id}`)).likes === 0, "its end");
+});
+
+scenario("a like of a post that is just being removed says so", async (world) => {
+  world.allow(/\/v1\/likes/);
+  const ann = handle("ann");
+  const author = await authorOf(1, ann);
+  const page = await world.signedIn(ann);
+  const [{ id }] = (await author.ask("GET", `/v1/users/${author.id}/posts`)).items;
+  const release = await holdLikes(page);
+  await page.locator("#home-list .like").click();
+  await author.ask("DELETE", `/v1/posts/${id}`);
+  await eventually(async () => (await texts(page)).length === 0, "the removal");
+  release();
+  await page.getByText("Your like was not saved.").waitFor();
+});
+
+scenario("two presses of the bar are one", async (world) => {
+  const ann = handle("ann");
+  await authorOf(2, ann);
+  const page = await world.guest();
+  await page.route("**/v1/feed/live", (route) => route.fulfill({ contentType: "text/event-stream", body: "event: gap\nid: t\ndata: {}\n\n" }));
+  await signIn(page, ann);
+  const bar = page.getByRole("button", { name: "Show the newest posts" });
+  await bar.waitFor();
+  await page.route("**/v1/feed/live", (route) => route.fulfill({ contentType: "text/event-stream", body: "retry: 30000\n\n" }));
+  let [release, asked] = [null, 0];
+  const held = new Promise((done) => (release = done));
+  await page.route("**/v1/feed?*", async (route) => {
+    asked += 1;
+    await held;
+    await route.continue();
+  });
+  await bar.dblclick();
+  await eventually(() => asked === 2, "both requests");
+  release();
+  await eventually(async () => (await focusedPost(page)) === "post 2", "the first post");
+  assert.equal(await page.locator("#toasts").textContent(), "");
+});
+
+scenario("the keyboard begins at the post that is in sight", async (world) => {
+  const ann = handle("ann");
+  await authorOf(60, ann);
+  const page = await world.signedIn(ann);
+  await page.mouse.move(640, 500);
+  await page.mouse.wheel(0, 1200);
+  await eventually(() => page.evaluate(() => scrollY > 1000), "the scrolling");
+  const before = await page.evaluate(() => scrollY);
+  await page.keyboard.press("j");
+  const after = await page.evaluate(() => scrollY);
+  assert.ok(Math.abs(after - before) < 200, `from ${before} to ${after}`);
+  assert.ok(await page.evaluate(() => document.activeElement.matches(".post") && document.activeElement.getBoundingClientRect().top > 0));
 });
 
 scenario("a post is counted in Unicode scalar values, and sent twice it is posted once", async (world) => {

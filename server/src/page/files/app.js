@@ -1,6 +1,6 @@
 // The page: which view is shown, and to whom.
 
-import { el, find, toast } from "./dom.js";
+import { el, find, toast, withdraw } from "./dom.js";
 import { reach } from "./http.js";
 import * as compose from "./compose.js";
 import * as home from "./home.js";
@@ -84,9 +84,11 @@ function paintAccount(user) {
 }
 
 async function leave() {
-  await session.signOut();
+  const gone = session.signOut();
+  compose.clear();
   location.hash = "#/";
   await enter(null, true);
+  await gone;
 }
 
 /** Opens the page for this User, or for a guest. `moved`: it was asked for, so the keyboard goes there. */
@@ -95,32 +97,38 @@ async function enter(user, moved) {
   document.body.classList.toggle("signed-in", user !== null);
   paintAccount(user);
   for (const part of [home, popular, relations]) part.close();
-  compose.clear();
+  withdraw();
   posts.forget();
-  people.suggest([]);
+  people.open(user);
+  if (user) compose.open(user);
   await operator.open();
   if (user === null) {
     await Promise.all([show(moved), signingIn.offer(), popular.open()]);
     return;
   }
   const known = relations.open(user).catch((problem) => toast(problem.message));
-  // Whom one follows is known before anybody is suggested.
-  await Promise.all([show(moved), home.open(), people.showMe(), known.then(popular.open)]);
+  await Promise.all([show(moved), home.open(), people.showMe(), popular.open(), known]);
 }
 
+/** Goes on with the session of before. While it cannot be asked for one is a guest, and is offered to try again. */
 async function begin() {
   try {
     await enter((await signingIn.comeBack()) ?? (await session.resume()));
   } catch (problem) {
-    await enter(null);
-    toast(problem.message, { text: "Try again", run: begin });
+    const entered = enter(null);
+    toast(problem.message, { text: "Try again", run: begin, stays: true });
+    addEventListener("online", beginAgain, { once: true });
+    await entered;
   }
 }
+
+const beginAgain = () => session.user() || begin();
 
 function startConnection() {
   const words = find("offline");
   const paint = (lost) => {
-    const said = !navigator.onLine ? "You are offline. What you see may be old." : lost ? "The server cannot be reached. Trying again." : "";
+    const away = session.user() ? "The server cannot be reached. Trying again." : "The server cannot be reached.";
+    const said = !navigator.onLine ? "You are offline. What you see may be old." : lost ? away : "";
     if (words.textContent !== said) words.textContent = said;
   };
   reach.addEventListener("lost", () => paint(true));
@@ -134,8 +142,8 @@ for (const part of [session, home, people, operator, compose, keys]) part.start(
 signingIn.start((user) => enter(user, true));
 startConnection();
 session.events.addEventListener("end", () => {
-  toast("Your session has ended. Sign in again.");
   enter(null);
+  toast("Your session has ended. Sign in again.");
 });
 relations.events.addEventListener("change", ({ detail }) => {
   home.relationChanged(detail);

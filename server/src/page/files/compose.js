@@ -9,6 +9,7 @@ const [form, text, left, send] = ["compose", "compose-text", "compose-left", "co
 
 let sending = false;
 let key = null; // of this text: sent again it is not posted twice
+let author = null; // who writes
 
 function paint() {
   const chars = [...text.value].length; // the API counts Unicode scalar values, as this does
@@ -42,6 +43,12 @@ async function submit(event) {
 export function clear() {
   [text.value, key] = ["", null];
   paint();
+}
+
+/** Opens it for this User, who finds what they had written when their session ended. */
+export function open({ id }) {
+  if (id !== author) clear();
+  author = id;
 }
 
 /** Connects the page's elements. */

@@ -49,7 +49,7 @@ export function avatar(user, size = "") {
   return el("span", { class: `avatar tint-${hash % 8} ${size}`, "aria-hidden": "true", text: initials || "·" });
 }
 
-/** Says something for a while, with a button where there is an `action`; the same words once at a time. */
+/** Says something for a while, with a button for an `action`, which may stay; the same words once at a time. */
 export function toast(message, action) {
   const place = find("toasts");
   if ([...place.children].some((other) => other.firstChild.textContent === message)) return;
@@ -67,7 +67,12 @@ export function toast(message, action) {
     shown.append(el("button", { type: "button", class: "quiet", text: action.text, onclick: run }));
   }
   place.append(shown);
-  setTimeout(leave, action ? 12_000 : 6000);
+  if (!action?.stays) setTimeout(leave, action ? 12_000 : 6000);
+}
+
+/** Takes back what was offered: somebody else is here. */
+export function withdraw() {
+  document.querySelectorAll(".toast:has(button)").forEach((toast) => toast.remove());
 }
 
 /** Asks whether to do something that cannot be undone. */

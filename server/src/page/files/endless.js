@@ -30,6 +30,7 @@ export function endless({ list, end, load, show, empty, over }) {
     button.hidden = !problem && (loading || next === null) && document.activeElement !== button;
   }
 
+  /** Whether it was loaded; undefined where a restart has overtaken it. */
   async function page(cursor, first) {
     const mine = generation;
     loading = true;
@@ -37,13 +38,13 @@ export function endless({ list, end, load, show, empty, over }) {
     let failed;
     try {
       const found = await load(cursor);
-      if (mine !== generation) return false;
+      if (mine !== generation) return undefined;
       if (first) list.replaceChildren();
       next = found.next;
       begun = true;
       show(found, first);
     } catch (problem) {
-      if (mine !== generation) return false;
+      if (mine !== generation) return undefined;
       failed = problem;
       if (!(problem instanceof Problem)) reportError(problem);
     }
@@ -73,7 +74,7 @@ export function endless({ list, end, load, show, empty, over }) {
   }
 
   return {
-    /** Begins anew. What is shown stays until the first page has come. */
+    /** Begins anew. What is shown stays until the first page has come. Tells what `page` does. */
     async restart() {
       generation += 1;
       const done = await page(null, true);

@@ -8,10 +8,9 @@ import * as operator from "./operator.js";
 import * as posts from "./posts.js";
 
 const PAGE = 20;
-const NEWER = 100;
 /** Posts behind the bar at the most; with more, showing them starts over. */
 const PENDING = 200;
-/** A page that nobody looks at gives its connection back after a while: browsers have six for a server. */
+/** A page that nobody looks at any more gives its connection back after a while: browsers have six for a server. */
 const HIDDEN_MS = 30_000;
 
 const list = find("home-list");
@@ -23,7 +22,6 @@ let pages = null;
 const live = follower({
   open: async (last, signal) =>
     (await stream("/v1/feed/live", { signal, headers: { accept: "text/event-stream", "last-event-id": last } })).body,
-  poll: (since) => get(`/v1/feed?${new URLSearchParams({ since, limit: NEWER })}`),
   told: { post: arrive, removed: leave, gap },
 });
 
@@ -55,6 +53,7 @@ function show(feed, first) {
     pending.clear();
     paintBar();
     live.start(feed.fresh);
+    if (document.hidden) live.stop(); // until the page is seen
   }
   if (operator.isOn()) operator.showPage(list, feed);
 }
@@ -91,7 +90,8 @@ function leave(id) {
 
 /** Shows one's own new post at once. */
 export function own(post) {
-  insert(post, false, operator.isOn() ? "ring" : undefined);
+  if (post.author.id !== user()?.id) return; // who wrote it has left meanwhile
+  insert(post, undefined, operator.isOn() ? "ring" : undefined);
   paintBar();
   pages?.paint();
 }
@@ -99,9 +99,11 @@ export function own(post) {
 /** Shows what is behind the bar, from the top, and takes the keyboard there. */
 export async function reveal() {
   if (stale) {
-    if (!(await pages.restart())) return toast("The newest posts could not be loaded. Try again.");
+    const done = await pages.restart();
+    if (done === false) toast("The newest posts could not be loaded. Try again.");
+    if (!done) return;
   } else {
-    for (const post of [...pending.values()]) insert(post, false, operator.isOn() ? "ring" : undefined);
+    for (const post of [...pending.values()]) insert(post, undefined, operator.isOn() ? "ring" : undefined);
     if (operator.isOn()) operator.showMix(list);
     paintBar();
   }
@@ -157,5 +159,5 @@ export function start() {
     if (document.hidden) timer = setTimeout(live.stop, HIDDEN_MS);
     else if (!live.isRunning()) live.wake();
   });
-  addEventListener("online", () => live.wake());
+  addEventListener("online", () => document.hidden || live.wake());
 }

@@ -1,12 +1,10 @@
-// What comes in while one reads: by the live stream, or by asking again where a server has none.
+// What comes in while one reads: a stream that is opened again and again.
 
 import { events } from "./events.js";
 
 /** Between two tries, at first and at the most. */
 const RETRY_MS = 1000;
 const RETRY_MAX_MS = 30_000;
-/** Between two looks where there is no stream. */
-const POLL_MS = 2000;
 /** A stream is given up after so long without a sign of life; servers give one every 15 s. */
 const SILENCE_MS = 60_000;
 
@@ -21,13 +19,11 @@ function sleep(ms, signal) {
 /**
  * Follows a timeline from a token on.
  * `open(last, signal)`: the body of the stream after `last`, or an error with `status`.
- * `poll(last)`: a Feed of what came since.
  * `told`: `post(post)`, `removed(id)`, `gap()`: whatever cannot be told one by one.
  */
-export function follower({ open, poll, told, pause = sleep, silenceMs = SILENCE_MS }) {
+export function follower({ open, told, pause = sleep, silenceMs = SILENCE_MS }) {
   let last = null;
   let running = null;
-  let polls = false;
   let failures = 0; // in a row
 
   function tell({ event, data, id }) {
@@ -62,27 +58,14 @@ export function follower({ open, poll, told, pause = sleep, silenceMs = SILENCE_
     return wait;
   }
 
-  async function look(signal) {
-    const feed = await poll(last);
-    if (signal.aborted) return;
-    if (feed.gap || feed.next) told.gap();
-    else for (const post of feed.items.toReversed()) told.post(post);
-    last = feed.fresh;
-  }
-
   async function run(signal) {
     while (!signal.aborted) {
-      let wait = POLL_MS;
+      let wait;
       try {
-        if (polls) await look(signal);
-        else wait = await read(signal);
+        wait = await read(signal);
         failures = 0;
       } catch (problem) {
         if (signal.aborted || problem.status === 401) return; // the session is over
-        if (problem.status === 404 && !polls) {
-          polls = true;
-          continue;
-        }
         if (problem.status === 400) {
           // The token is of another time.
           told.gap();

@@ -19,6 +19,8 @@ const AUTHOR_MS = 400;
 let on = false;
 let tuning = null;
 let etag = null;
+let saving = false;
+let moved = false; // a slider, after what is being saved
 let watched = []; // Post's authors
 let authors = new Map(); // id -> author as operators see it
 let turn = 0;
@@ -83,17 +85,24 @@ async function loadTuning() {
   paintTuning();
 }
 
-/** Saves on release. Somebody else's newer version wins and is shown. */
+/** Saves on release; what is moved meanwhile is saved next. Somebody else's newer version wins and is shown. */
 async function save() {
+  moved = true;
+  if (saving) return;
+  saving = true;
   try {
-    const answer = await request("PUT", "/v1/operator/tuning", { body: wanted(), headers: { "if-match": etag } });
-    [tuning, etag] = [answer.document, answer.etag ?? `"${answer.document.version}"`];
+    while (moved) {
+      moved = false;
+      const answer = await request("PUT", "/v1/operator/tuning", { body: wanted(), headers: { "if-match": etag } });
+      [tuning, etag] = [answer.document, answer.etag];
+    }
     paintTuning();
-    await Promise.all(watched.map(look));
   } catch (problem) {
     toast(problem.status === 412 ? "Somebody else changed the thresholds; these are theirs." : problem.message);
     await loadTuning().catch(() => {});
   }
+  saving = false;
+  for (const author of watched) look(author).catch(() => {});
 }
 
 async function look(user) {
@@ -179,8 +188,7 @@ export function showPage(list, feed) {
 /** Opens the operator's side where whoever is signed in is one; the server knows. */
 export async function open() {
   [on, watched, authors] = [false, [], new Map()];
-  find("authors").replaceChildren();
-  find("took").textContent = "";
+  for (const part of ["strip", "took", "mix", "legend", "authors"]) find(part).replaceChildren();
   if (user()) on = await pollStatus().then(loadTuning).then(() => true, () => false);
   document.body.classList.toggle("operator", on);
 }

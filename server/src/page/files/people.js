@@ -24,10 +24,20 @@ export function counts(person) {
     el("span", { class: "dot", "aria-hidden": "true", text: " · " }), link("following", person.following, "following"));
 }
 
+/** Shows this User as oneself, or nobody, and suggests nobody. */
+export function open(user) {
+  suggest([]);
+  if (user) paintMe(user);
+  else find("me").replaceChildren();
+}
+
 /** Shows who one is, with counts of now. */
 export async function showMe() {
-  const me = await get("/v1/me").catch(() => user());
-  if (!user() || me.id !== user().id) return;
+  const me = await get("/v1/me").catch(() => null);
+  if (me && me.id === user()?.id) paintMe(me);
+}
+
+function paintMe(me) {
   find("me").replaceChildren(avatar(me, "large"), el("div", { class: "who" },
     el("a", { class: "name", href: `#/@${me.handle}`, dir: "auto", text: me.name }), el("p", { class: "handle", text: `@${me.handle}` }), counts(me)));
 }

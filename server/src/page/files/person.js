@@ -11,6 +11,7 @@ import * as posts from "./posts.js";
 const list = find("person-list");
 const people = find("person-people");
 let shown = null; // { person, list, pages }
+let hidden = []; // the pages of whom one has muted and blocked
 
 /** Pages of what is at a path. */
 const pager = (path) => (cursor) => get(`${path}?${new URLSearchParams(cursor ? { limit: 20, cursor } : { limit: 20 })}`);
@@ -29,17 +30,17 @@ const rows = (page) => people.append(...page.items.map((person) => row(person, "
 function pinChoice(author) {
   const choices = [["", "by its followers"], ["push", "always push"], ["pull", "always pull"]];
   const channel = el("b", { text: author.channel });
-  const select = el("select", {
-    onchange: async () => {
-      try {
-        const now = await change("PUT", `/v1/operator/authors/${author.id}`, { pin: select.value || null });
-        [author.pin, channel.textContent] = [now.pin, now.channel];
-      } catch (problem) {
-        select.value = author.pin ?? "";
-        toast(problem.message);
-      }
-    },
-  }, ...choices.map(([value, text]) => el("option", { value, text })));
+  const save = async () => {
+    try {
+      const now = await change("PUT", `/v1/operator/authors/${author.id}`, { pin: select.value || null });
+      [author.pin, channel.textContent] = [now.pin, now.channel];
+    } catch (problem) {
+      select.value = author.pin ?? "";
+      toast(problem.message);
+    }
+  };
+  let saved = Promise.resolve(); // one after the other, and the last choice stays
+  const select = el("select", { onchange: () => (saved = saved.then(save)) }, ...choices.map(([value, text]) => el("option", { value, text })));
   select.value = author.pin ?? "";
   return el("label", { class: "pin" }, el("span", {}, "Next post goes by ", channel), select);
 }
@@ -95,19 +96,18 @@ export async function relationChanged({ kind, person }) {
   if (now && mine === shown) find("person-head").querySelector(".counts").replaceWith(counts(now));
 }
 
-/** Leaves the view empty. */
+/** Leaves the views empty. */
 export function close() {
   shown?.pages?.stop();
   shown = null;
+  hidden.forEach((pages) => pages.stop());
+  hidden = [];
   find("person-title").textContent = "";
   for (const part of ["person-head", "person-tabs"]) find(part).replaceChildren();
 }
 
-let hidden = [];
-
 /** Shows whom one has muted and blocked. */
 export function openHidden() {
-  hidden.forEach((pages) => pages.stop());
   hidden = ["mutes", "blocks"].map((kind) => {
     const place = find(`${kind}-list`);
     const show = (page) => place.append(...page.items.map((person) => row(person, kind)));

@@ -5,6 +5,7 @@ import { get, user } from "./session.js";
 import { send } from "./http.js";
 import { endless } from "./endless.js";
 import { suggest } from "./people.js";
+import { known } from "./relations.js";
 import * as posts from "./posts.js";
 
 const list = find("popular-list");
@@ -12,17 +13,19 @@ let pages = null;
 
 async function load(cursor) {
   const path = `/v1/popular?${new URLSearchParams(cursor ? { limit: 20, cursor } : { limit: 20 })}`;
-  try {
-    return user() ? await get(path) : (await send("GET", path)).document;
-  } catch (problem) {
-    if (problem.status === 404) return { items: [], next: null }; // a server without a ranking
-    throw problem;
-  }
+  return user() ? get(path) : (await send("GET", path)).document;
+}
+
+/** Whom one follows is known before anybody is suggested. */
+async function offer(items) {
+  const mine = pages;
+  await known();
+  if (mine === pages) suggest(items);
 }
 
 function show(page, first) {
   for (const post of page.items) posts.put(list, post);
-  if (first && user()) suggest(page.items);
+  if (first && user()) offer(page.items);
 }
 
 /** Leaves the list empty. */

@@ -44,7 +44,9 @@ function learn(post, liked) {
 }
 
 function paintLike(id) {
-  const { others, liked } = likes.get(id);
+  const like = likes.get(id);
+  if (!like) return; // it was taken away meanwhile
+  const { others, liked } = like;
   const count = others + (liked ? 1 : 0);
   for (const button of shown(id).map((element) => element.querySelector(".like"))) {
     button.setAttribute("aria-pressed", String(liked));

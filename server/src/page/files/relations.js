@@ -1,16 +1,20 @@
 // Whom the reader follows, mutes and blocks, and the buttons that change it.
 
 import { el, toast } from "./dom.js";
+import { pause } from "./http.js";
 import { change, get } from "./session.js";
 
 /** Pages of a relation that are read: as many as the usual limit of follows has. A change is right without them. */
 const PAGES = 100;
+/** Between two of them, so that the reader's rate is left to the timeline. */
+const PACE_MS = 100;
 
 const WORDS = { follows: ["Follow", "Unfollow"], mutes: ["Mute", "Unmute"], blocks: ["Block", "Unblock"] };
 
 const relations = { follows: new Set(), mutes: new Set(), blocks: new Set() };
 let generation = 0; // lists of an earlier reader are dropped
-let reading = Promise.resolve();
+let blocksRead = Promise.resolve();
+let allRead = Promise.resolve();
 
 /** Tells `change`, with `detail` { kind, person, on }. */
 export const events = new EventTarget();
@@ -22,10 +26,14 @@ async function read(kind, path, mine) {
   let cursor = null;
   for (let page = 0; page < PAGES && (page === 0 || cursor); page += 1) {
     const query = new URLSearchParams({ limit: 100 });
-    if (cursor) query.set("cursor", cursor);
+    if (cursor) {
+      query.set("cursor", cursor);
+      await pause(PACE_MS);
+    }
     const { items, next } = await get(`${path}?${query}`);
     if (mine !== generation) return;
     for (const person of items) relations[kind].add(person.id);
+    paint();
     cursor = next;
   }
 }
@@ -35,13 +43,16 @@ export async function open(user) {
   close();
   const mine = generation;
   const blocks = read("blocks", "/v1/blocks", mine);
-  reading = blocks.catch(() => {}); // whoever called is told
-  await Promise.all([blocks, read("mutes", "/v1/mutes", mine), read("follows", `/v1/users/${user.id}/following`, mine)]);
-  if (mine === generation) paint();
+  const all = Promise.all([blocks, read("mutes", "/v1/mutes", mine), read("follows", `/v1/users/${user.id}/following`, mine)]);
+  [blocksRead, allRead] = [blocks, all].map((reading) => reading.catch(() => {})); // whoever called is told
+  await all;
 }
 
 /** Waits until it is known whom the reader blocks. */
-export const blocksKnown = () => reading;
+export const blocksKnown = () => blocksRead;
+
+/** Waits until all is known, or as much as can be. */
+export const known = () => allRead;
 
 /** Forgets everything. */
 export function close() {

@@ -1,12 +1,14 @@
 // Who is signed in, and requests in their name.
 //
-// The access token is in memory, and in sessionStorage only while the page is being loaded again. The refresh token
-// is good for one use, and tabs share it: it is in IndexedDB, which has one state for all of them. What another tab has
-// just written into localStorage may not be there yet, and in sessionStorage a tab that is duplicated would have a copy:
-// either way the second use would end the session. localStorage only says whose session there is, and tells the tabs.
+// The access token is in memory, and in sessionStorage only while the page is away. The refresh token is good for one
+// use, and tabs share it: it is in IndexedDB, which has one state for all of them. What another tab has just written into
+// localStorage may not be there yet, and in sessionStorage a tab that is duplicated would have a copy: either way the
+// second use would end the session. localStorage only says whose session there is, and tells the tabs. Whoever changes
+// what they share has the lock.
 
 import { Problem, open, send } from "./http.js";
 import { erase, read, write } from "./kept.js";
+import { store, stored } from "./stored.js";
 
 const SIGNED_IN = "tributary.signed-in"; // { user }
 const ACCESS = "tributary.access";
@@ -22,79 +24,96 @@ export const events = new EventTarget();
 /** The signed-in User, or undefined. */
 export const user = () => session?.user;
 
-function stored(storage, key) {
+/** The id of whoever is signed in, in this or another tab; undefined for nobody. */
+const owner = () => stored("localStorage", SIGNED_IN)?.user;
+
+async function begin({ access_token: access, refresh_token: token, expires_in: seconds, user: me }) {
+  // Where nothing can be kept, the session lasts as long as its access token; a spent token does not stay in any case.
+  await write({ token, user: me.id }).catch(erase).catch(() => {});
+  const lifeMs = seconds * 1000;
+  session = { user: me, access, expires: Date.now() + lifeMs, margin: Math.min(MARGIN_MS, lifeMs / 4) };
+  store("localStorage", SIGNED_IN, { user: me.id });
+  return me;
+}
+
+async function forget() {
+  session = null;
+  store("localStorage", SIGNED_IN, undefined);
+  await erase().catch(() => {});
+}
+
+const ended = () => new Problem(401, { detail: "Your session has ended. Sign in again." });
+
+/** Goes on as whoever has signed in in another tab: nothing of this session is handed to the page that comes. */
+function reload() {
+  session = null;
+  location.reload();
+}
+
+/** Looks whether another tab has ended the session, or begun that of somebody else. What they share is theirs. */
+function compare() {
+  if (!session || owner() === session.user.id) return;
+  if (owner() !== undefined) return reload();
+  session = null;
+  events.dispatchEvent(new Event("end"));
+}
+
+/** Runs a task that changes what tabs share, one at a time over all of them. */
+async function alone(task) {
+  let begun = false;
+  const run = () => ((begun = true), task());
   try {
-    return JSON.parse(storage.getItem(key));
-  } catch {
-    return null; // not ours
+    return await navigator.locks.request("tributary.session", run);
+  } catch (problem) {
+    if (begun) throw problem;
+    return task(); // there are no locks: without TLS, or because the browser forbids them
   }
 }
 
-async function begin({ access_token: access, refresh_token: token, expires_in: seconds, user: owner }) {
-  // Where nothing can be kept, the session lasts as long as its access token.
-  await write({ token, user: owner.id }).catch(() => {});
-  const lifeMs = seconds * 1000;
-  session = { user: owner, access, expires: Date.now() + lifeMs, margin: Math.min(MARGIN_MS, lifeMs / 4) };
-  localStorage.setItem(SIGNED_IN, JSON.stringify({ user: owner.id }));
-  return owner;
-}
-
-function forget() {
-  session = null;
-  localStorage.removeItem(SIGNED_IN);
-  erase().catch(() => {});
-}
-
-function over() {
-  const ended = session !== null;
-  forget();
-  if (ended) events.dispatchEvent(new Event("end"));
-  return new Problem(401, { detail: "Your session has ended. Sign in again." });
-}
-
-/** Runs a task that spends the refresh token, one at a time over all tabs. Without TLS there are no locks. */
-const alone = (task) => (navigator.locks ? navigator.locks.request("tributary.session", task) : task());
-
 async function refresh() {
-  const kept = await read().catch(() => undefined);
-  if (!kept) throw over();
-  if (session && kept.user !== session.user.id) {
-    location.reload(); // somebody else has signed in, in another tab
+  const kept = await read().catch(() => {
+    throw new Problem(0, { detail: "This browser could not read the session that it keeps. Reload the page." });
+  });
+  if (session && kept && kept.user !== session.user.id) {
+    reload();
     return new Promise(() => {});
   }
   try {
+    if (!kept) throw ended();
     return await begin((await send("POST", "/v1/auth/refresh", { body: { refresh_token: kept.token } })).document);
   } catch (problem) {
     // Spent, revoked or expired; anything else may pass.
-    if ([400, 401, 422].includes(problem.status)) throw over();
-    throw problem;
+    if (![400, 401, 422].includes(problem.status)) throw problem;
+    const here = session !== null;
+    await forget();
+    if (here) events.dispatchEvent(new Event("end"));
+    throw ended();
   }
 }
 
 function renew() {
-  renewing ??= Promise.resolve(alone(refresh)).finally(() => (renewing = null));
+  renewing ??= alone(refresh).finally(() => (renewing = null));
   return renewing;
 }
 
-/** Signs in by the login of developers, and returns the User. */
-export async function signIn(handle, operator) {
-  return begin((await send("POST", "/v1/auth/dev", { body: { handle, operator } })).document);
-}
+/** Signs in by what this request answers, and returns the User. */
+const enter = (...request) => alone(async () => begin((await send(...request)).document));
+
+/** Signs in by the login of developers. */
+export const signIn = (handle, operator) => enter("POST", "/v1/auth/dev", { body: { handle, operator } });
 
 /** Ends a provider's sign-in: `query` is what the provider has sent along. */
-export async function signInBy(provider, query) {
-  return begin((await send("GET", `/v1/auth/${encodeURIComponent(provider)}/callback${query}`)).document);
-}
+export const signInBy = (provider, query) => enter("GET", `/v1/auth/${encodeURIComponent(provider)}/callback${query}`);
 
 /** Goes on with the session of the page before, or of another tab. The User, or null. */
 export async function resume() {
-  const handed = stored(sessionStorage, ACCESS);
-  sessionStorage.removeItem(ACCESS);
-  if (handed && handed.expires - handed.margin > Date.now()) {
+  const handed = stored("sessionStorage", ACCESS);
+  store("sessionStorage", ACCESS, undefined);
+  if (owner() === undefined) return null;
+  if (handed?.user?.id === owner() && handed.expires - handed.margin > Date.now()) {
     session = handed;
     return session.user;
   }
-  if (!stored(localStorage, SIGNED_IN)) return null;
   try {
     return await renew();
   } catch (problem) {
@@ -103,27 +122,34 @@ export async function resume() {
   }
 }
 
-/** Signs out, here and in every tab. */
+/** Signs out, here at once and then in every tab. */
 export async function signOut() {
-  await alone(async () => {
-    const kept = await read().catch(() => undefined);
-    forget();
-    if (kept) await send("POST", "/v1/auth/logout", { body: { refresh_token: kept.token } }).catch(() => {});
+  const leaving = session?.user.id;
+  session = null;
+  const kept = await alone(async () => {
+    const row = await read().catch(() => undefined);
+    if (row && row.user !== leaving) return undefined; // somebody else has signed in, in another tab
+    await forget();
+    return row;
   });
+  if (kept) await send("POST", "/v1/auth/logout", { body: { refresh_token: kept.token } }).catch(() => {});
 }
 
-/** Calls with an access token that is good; one that is refused is renewed once, however many calls notice. */
+/** An access token that is good; `refused`: one that is not. */
+async function access(refused) {
+  if (session && (session.access === refused || session.expires - session.margin < Date.now())) await renew();
+  if (!session) throw ended();
+  return session.access;
+}
+
+/** Calls with an access token; one that is refused is renewed once, however many calls notice. */
 async function authorized(call) {
-  if (!session) throw over();
-  if (session.expires - session.margin < Date.now() ) await renew();
-  const used = session.access;
+  const used = await access();
   try {
     return await call(used);
   } catch (problem) {
     if (problem.status !== 401) throw problem;
-    if (!session) throw over();
-    if (session.access === used) await renew();
-    return call(session.access);
+    return call(await access(used));
   }
 }
 
@@ -148,12 +174,13 @@ export async function change(method, path, body, key = newKey()) {
 
 /** Connects the session to the page and to other tabs. */
 export function start() {
-  addEventListener("pagehide", () => session && sessionStorage.setItem(ACCESS, JSON.stringify(session)));
-  addEventListener("pageshow", (event) => event.persisted && sessionStorage.removeItem(ACCESS));
+  addEventListener("pagehide", () => session && store("sessionStorage", ACCESS, session));
+  addEventListener("pageshow", (event) => {
+    if (!event.persisted) return;
+    store("sessionStorage", ACCESS, undefined);
+    compare(); // a page that was put aside is told nothing meanwhile
+  });
   addEventListener("storage", (event) => {
-    if (event.key !== SIGNED_IN || !session) return;
-    const now = stored(localStorage, SIGNED_IN);
-    if (!now) over();
-    else if (now.user !== session.user.id) location.reload();
+    if (event.key === SIGNED_IN || event.key === null) compare();
   });
 }

@@ -3,6 +3,7 @@
 import { el, find, toast } from "./dom.js";
 import { send } from "./http.js";
 import * as session from "./session.js";
+import { store, stored } from "./stored.js";
 
 /** Where providers send the browser back to: the path of `redirect_url`. */
 const BACK = "/signed-in";
@@ -11,7 +12,7 @@ const PROVIDER = "tributary.provider"; // { name, hash }, from the click to the 
 const title = (name) => name[0].toUpperCase() + name.slice(1);
 
 function goTo(name) {
-  sessionStorage.setItem(PROVIDER, JSON.stringify({ name, hash: location.hash }));
+  store("sessionStorage", PROVIDER, { name, hash: location.hash });
   location.assign(`/v1/auth/${encodeURIComponent(name)}/login`);
 }
 
@@ -21,8 +22,7 @@ export async function offer() {
   try {
     ways = (await send("GET", "/v1/auth/providers")).document;
   } catch (problem) {
-    if (problem.status !== 404) toast(problem.message);
-    ways = { dev: true, providers: [] }; // a server that does not tell
+    return toast(problem.message, { text: "Try again", run: offer, stays: true });
   }
   find("providers").replaceChildren(...ways.providers.map((name) =>
     el("button", { class: "secondary", type: "button", text: `Continue with ${title(name)}`, onclick: () => goTo(name) })));
@@ -34,9 +34,8 @@ export async function offer() {
 export async function comeBack() {
   if (location.pathname !== BACK) return null;
   const query = location.search;
-  const kept = sessionStorage.getItem(PROVIDER);
-  sessionStorage.removeItem(PROVIDER);
-  const { name, hash } = kept ? JSON.parse(kept) : { name: null, hash: "" };
+  const { name, hash } = stored("sessionStorage", PROVIDER) ?? { name: null, hash: "" };
+  store("sessionStorage", PROVIDER, undefined);
   // The code is good for one use: it is taken off the address bar and out of the history first.
   history.replaceState(null, "", `/${hash}`);
   if (!name) {
