@@ -175,17 +175,20 @@ scenario("operators see where entries come from, and tune", async (world) => {
   assert.equal(await page.locator("#toasts").textContent(), "");
   await page.goto(`/#/@${ben.handle}`);
   const pin = page.locator(".pin select");
-  const pins = [];
+  let late = true; // the first change comes after the second, if both are under way
   await page.route("**/v1/operator/authors/*", async (route) => {
-    if (route.request().method() !== "PUT") return route.continue();
-    const { pin: wanted } = route.request().postDataJSON();
+    if (route.request().method() === "PUT" && late) {
+      late = false;
+      await new Promise((done) => setTimeout(done, 500));
+    }
     await route.continue();
-    pins.push(wanted);
   });
+  const pinned = () => page.evaluate(async (id) => (await (await import("/session.js")).get(`/v1/operator/authors/${id}`)).pin, ben.id);
   await pin.selectOption("pull");
   await pin.selectOption("push");
-  await eventually(() => pins.length === 2, "both pins");
-  await page.locator(".pin b").getByText("push").waitFor();
+  await eventually(pinned, "a pin");
+  await new Promise((done) => setTimeout(done, 1000));
+  assert.deepEqual([await pinned(), await pin.inputValue()], ["push", "push"]);
   const plain = await world.signedIn(handle("cat"));
   assert.equal(await plain.locator("#engine").isVisible(), false);
   assert.equal(await plain.locator(".badge").count(), 0);
