@@ -168,6 +168,15 @@ fn serve(stream: TcpStream, answers: &Answers) -> Option<()> {
     }
 }
 
+/// What a token endpoint says, as far as it is looked at: the rest need not even be text.
+#[derive(serde::Deserialize, Debug, Default)]
+#[serde(default)]
+struct TokenSaid {
+    access_token: Value,
+    error: Value,
+    id_token: Value,
+}
+
 /// The two answers of an input, with a zero byte between them.
 fn two(input: &[u8]) -> (&[u8], &[u8]) {
     let end = input.iter().position(|byte| *byte == 0).unwrap_or(input.len());
@@ -212,8 +221,8 @@ fn whatever_github_answers_is_refused_or_one_of_its_users() {
         *answers.lock().expect("nobody panics here") =
             vec![("/access_token", token.to_vec()), ("/user", user.to_vec())];
         let Some(claims) = redeemed(&sign_in, &attempt, &runtime) else { return false };
-        let token: Value = serde_json::from_slice(token).expect("it was understood");
-        assert!(token["access_token"].is_string() && token["error"].is_null(), "{token}");
+        let token: TokenSaid = serde_json::from_slice(token).expect("it was understood");
+        assert!(token.access_token.is_string() && token.error.is_null(), "{token:?}");
         let user: Value = serde_json::from_slice(user).expect("it was understood");
         assert_eq!(claims["sub"].as_str(), user["id"].as_u64().map(|id| id.to_string()).as_deref(), "{user}");
         assert!(user.get("login").is_none_or(|login| claims["preferred_username"] == *login), "{user}");
@@ -298,8 +307,8 @@ fn whatever_an_openid_provider_answers_is_refused_or_was_signed_by_its_key_for_t
             ("/userinfo", user.to_vec()),
         ];
         let Some(told) = redeemed(&sign_in, &attempt, &runtime) else { return false };
-        let token: Value = serde_json::from_slice(token).expect("it was understood");
-        let token = token["id_token"].as_str().expect("there is one");
+        let token: TokenSaid = serde_json::from_slice(token).expect("it was understood");
+        let token = token.id_token.as_str().expect("there is one");
         let (text, signature) = token.rsplit_once('.').expect("it has three parts");
         let signature = BASE64.decode(signature).expect("a signature");
         let signature = ed25519_dalek::Signature::from_slice(&signature).expect("of 64 bytes");
