@@ -97,7 +97,7 @@ mod tests {
             vec![keys.window(UserId(7)), keys.window(UserId(i64::MAX as u64)), keys.rate(b"a"), b"t-1:w:007".to_vec()];
         fuzz(kept, seeds, |input| {
             let Some(reader) = keys.reader(input) else { return false };
-            assert!(keys.is_ours(input) && reader.0 > 0 && i64::try_from(reader.0).is_ok());
+            assert!(input.starts_with(b"t-1:w:") && reader.0 > 0 && i64::try_from(reader.0).is_ok());
             let zeros = input.len() - keys.window(reader).len();
             let digits = &input[b"t-1:w:".len()..];
             assert!(digits[..zeros].iter().all(|b| *b == b'0') && &digits[zeros..] == reader.to_string().as_bytes());

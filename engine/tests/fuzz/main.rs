@@ -51,6 +51,7 @@ fn a_token_is_opened_only_if_it_was_sealed() {
         signer.seal(home, [7, 8, 9, 10]),
         signer.seal_bytes(home, &[7, 8]),
     ];
+    assert_ne!(sealed[0], sealed[2], "the list is sealed as well");
     fuzz(kept!("token"), sealed.iter().map(|token| token.clone().into_bytes()).collect(), |input| {
         let Ok(text) = std::str::from_utf8(input) else { return false };
         let opened = signer.open::<3>(home, text);
@@ -228,6 +229,7 @@ fn a_run_that_is_brought_forward_is_what_a_set_would_be() {
     let piece = |id: u64, step: u64| [id.to_le_bytes(), step.to_le_bytes()].concat();
     let seeds = vec![
         piece(1 << 61, 5),
+        piece(window(20).floor.0, 1),
         [piece(1 << 60, 1), piece(1 << 60, 1), piece(3, 0)].concat(),
         (0..200u64).flat_map(|n| piece((1 << 61) + n * n, n)).collect(),
     ];
@@ -263,6 +265,7 @@ fn an_event_is_refused_or_exactly_these_bytes() {
         Event::Pinned { author },
     ];
     let bytes = |event: Event| LoggedEvent::new(EPOCH, NumberedEvent { position: Position(1), event }).bytes.to_vec();
+    assert!(events.iter().all(|event| Event::decode(&bytes(*event)).is_ok_and(|decoded| decoded == *event)));
     fuzz(kept!("event"), events.map(bytes).to_vec(), |input| {
         let Ok(event) = Event::decode(input) else { return false };
         assert_eq!(bytes(event), input);

@@ -68,7 +68,7 @@ fn what_is_percent_encoded_comes_out_as_it_went_in() {
         let parts = parts(uri);
         let value = request::parameter(&parts, "cursor").ok().flatten();
         // A text that was cut in the middle of a character is none.
-        assert!(value.as_deref().is_none_or(|value| value == &text[..text.len().min(1_000)]), "{text:?}: {value:?}");
+        assert_eq!(value.as_deref(), text.get(..text.len().min(1_000)), "{text:?}");
         value.is_some()
     });
 }
@@ -177,8 +177,7 @@ fn if_none_match_names_a_tag_only_where_it_lists_it() {
 /// The input: `Accept-Encoding`. Read naively: what is named without a weight is liked, and what is not named is not.
 #[test]
 fn a_coding_is_one_that_the_client_takes() {
-    let lists =
-        ["gzip, deflate, br, zstd", "zstd;q=0.5, gzip", "*", "gzip;q=0.001, *;q=0", "X-GZIP", "zstd;q=0, gzip; q=1"];
+    let lists = ["gzip, deflate, br, zstd", "zstd;q=0.5, gzip", "*", "gzip;q=0.001, *;q=0", "X-GZIP", "zstd;q=0, *"];
     fuzz(kept!("accept_encoding"), seeds(&lists), |input| {
         let Ok(value) = HeaderValue::from_bytes(input) else { return false };
         let Ok(text) = value.to_str().map(str::to_lowercase) else { return false };
