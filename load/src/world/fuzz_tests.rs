@@ -59,8 +59,9 @@ fn a_file_of_a_world_is_damaged_or_is_written_again_the_same() {
         let file = fs::read(original.path().join(kind.file_name())).unwrap();
         [&[n, count, 0], &file[16..file.len() - 12]].concat()
     });
-    // Somebody who follows nobody is not in the file.
-    let seeds = seeds.chain([vec![1, 1, 0, 0, 0]]);
+    // A user twice; a followee that there is not; somebody who follows nobody.
+    let bad = [vec![0, 4, 0, 5, 0, 1, 1], vec![1, 1, 0, 0, 1, 9], vec![1, 1, 0, 0, 0, 1, 1, 0]];
+    let seeds = seeds.chain(bad);
     fuzz(kept, seeds.collect(), |input| {
         let [file, low, high, body @ ..] = input else { return false };
         let kind = KINDS[usize::from(*file) % 3];
@@ -94,8 +95,13 @@ fn numbers(path: &Path) -> Vec<[u64; 2]> {
 #[test]
 fn files_give_a_world_or_a_reason() {
     let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/tsv");
-    let seeds =
-        ["7\t5\n5 9\n# x\n|1300000001\t9\r\n1300000000 5", "1 1|1262304000 18446744073709551615", "+7 5\n|", "|"];
+    let seeds = [
+        "7\t5\n5 9\n# x\n|1300000001\t9\r\n1300000000 5",
+        "1 1|1262304000 18446744073709551615",
+        "+7 5\n|",
+        "07 5\n|",
+        "|",
+    ];
     fuzz(kept, seeds.map(|text| text.as_bytes().to_vec()).to_vec(), |input| {
         let bar = input.iter().position(|byte| *byte == b'|').unwrap_or(input.len());
         let folder = tempfile::tempdir().unwrap();

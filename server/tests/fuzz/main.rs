@@ -47,6 +47,7 @@ fn requests(token: &str, id: &str) -> Vec<Vec<u8>> {
         // A browser's WebSocket has its token among the protocols that it offers.
         format!("GET /v1/me HTTP/1.1\r\nhost: x\r\nsec-websocket-protocol: tributary, bearer.{token}\r\n\r\n")
             .into_bytes(),
+        b"GET /v1/me HTTP/1.1\r\nhost: x\r\nauthorization: Bearer \xff\r\n\r\n".to_vec(),
         b"POST /v1/auth/dev HTTP/1.1\r\nhost: x\r\ncontent-type: application/\xff\r\ncontent-length: 2\r\n\r\n{}"
             .to_vec(),
     ]
