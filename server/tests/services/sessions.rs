@@ -43,7 +43,8 @@ async fn a_session_is_one_on_all_nodes() {
     for node in &nodes {
         refresh(node, &tokens).await.problem(401, "refresh_token_invalid");
     }
-    for _ in 0..10 {
+    // So many that one address may ask them at once, however fast the machine is.
+    for _ in 0..5 {
         let tokens = sign_in(&nodes[0]).await;
         let told = join_all((0..8).map(|n| refresh(&nodes[n % 2], &tokens))).await;
         let good: Vec<&Reply> = told.iter().filter(|reply| reply.status == 200).collect();
